@@ -1,0 +1,211 @@
+"""Published folders: content-addressed names, one manifest that lists every file, and an atomic way in.
+
+What has no `manifest.json` does not exist; what has one verifies. A stage that finds its own manifest has nothing to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gan_core.errors import ArtifactError, ConfigError
+
+MANIFEST = "manifest.json"
+FORMAT_VERSION = 1
+_BLOCK_BYTES = 1 << 20
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of `value`: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest_of(value: Any) -> str:
+    """Return the SHA-256 of the canonical JSON of `value`, 64 hex digits."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a published folder says of itself.
+
+    Attributes:
+        path: the folder.
+        kind: what it is: dataset, checkpoint, samples, scores, report.
+        digest: what determined its content, see `digest_of`; 64 hex digits.
+        fields: the stage's own facts, JSON types only.
+        files: relative name -> {"bytes": int, "sha256": str}, every file but the manifest.
+    """
+
+    path: Path
+    kind: str
+    digest: str
+    fields: Mapping[str, Any]
+    files: Mapping[str, Mapping[str, Any]]
+
+    def file(self, name: str) -> Path:
+        """Return the path of a listed file. Raises ArtifactError when the manifest does not list it."""
+        if name not in self.files:
+            raise ArtifactError(f"{self.path / MANIFEST} lists no file '{name}'; it has {', '.join(sorted(self.files))}")
+        return self.path / name
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically: a reader sees the old text or the new one."""
+    replace_file(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write `data` to `path` through a hidden sibling and a rename; a reader sees the old bytes or the new ones."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_manifest(folder: Path, kind: str, digest: str, fields: Mapping[str, Any]) -> None:
+    """List every file of `folder` with size and SHA-256 in its manifest: the last act before publishing."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and path.name != MANIFEST and not hidden:
+            _fsync(path)
+            name = path.relative_to(folder).as_posix()
+            files[name] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+    document = {"kind": kind, "format_version": FORMAT_VERSION, "digest": digest, **fields, "files": files}
+    write_json(folder / MANIFEST, document)
+
+
+def read_manifest(folder: Path, kind: str) -> Manifest:
+    """Read the manifest of a published folder.
+
+    Raises:
+        ArtifactError: it is missing, unreadable, or of another kind or format version.
+    """
+    path = folder / MANIFEST
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtifactError(f"there is no {kind} at {folder}: {MANIFEST} is missing") from None
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} cannot be read ({error}); delete {folder} and run again") from None
+    try:
+        found, version = document.pop("kind"), document.pop("format_version")
+        digest, files = str(document.pop("digest")), document.pop("files")
+    except (AttributeError, KeyError, TypeError):
+        raise ArtifactError(f"{path} is not a faceloom manifest; delete {folder} and run again") from None
+    if found != kind or version != FORMAT_VERSION:
+        raise ArtifactError(
+            f"{path} describes a {found} of format {version}, expected a {kind} of format {FORMAT_VERSION}"
+        )
+    return Manifest(folder, kind, digest, document, files)
+
+
+def verify(manifest: Manifest) -> None:
+    """Raise ArtifactError naming the first listed file that is missing, has another size or another SHA-256."""
+    for name, facts in manifest.files.items():
+        path = manifest.path / name
+        if not path.is_file():
+            raise ArtifactError(f"{path} is missing; delete {manifest.path} and run again")
+        if path.stat().st_size != facts["bytes"] or sha256_file(path) != facts["sha256"]:
+            raise ArtifactError(f"{path} is damaged: its SHA-256 is not the manifest's; delete it and run again")
+
+
+def find(folder: Path, kind: str, digest: str | None = None) -> Manifest | None:
+    """Return the manifest at `folder` when it is of `kind`, made from `digest`, and every file verifies; else None."""
+    try:
+        manifest = read_manifest(folder, kind)
+        verify(manifest)
+    except ArtifactError:
+        return None
+    return manifest if digest is None or manifest.digest == digest else None
+
+
+@contextlib.contextmanager
+def publishing(final: Path, *, resume: bool = False) -> Iterator[Path]:
+    """Yield a hidden sibling of `final` to write into; rename it to `final` when the block ends well.
+
+    The block must end with `write_manifest`. Whatever stood at `final` is replaced. One process at a time publishes a
+    place; a second one waits at the door and should look with `find` again once it is in.
+
+    Args:
+        final: the folder to publish.
+        resume: keep what an interrupted block left in the hidden sibling, so that it can go on there.
+    """
+    make_folder(final.parent)
+    draft = final.with_name(f".{final.name}.partial")
+    with locked(final.with_name(f".{final.name}.lock")):
+        if not resume and draft.exists():
+            shutil.rmtree(draft)
+        draft.mkdir(exist_ok=True)
+        try:
+            yield draft
+        except BaseException:
+            if not resume:
+                shutil.rmtree(draft, ignore_errors=True)
+            raise
+        if not (draft / MANIFEST).is_file():
+            raise ArtifactError(f"{draft} was to be published without {MANIFEST}")
+        _fsync(draft)
+        discard(final)
+        draft.rename(final)
+        _fsync(final.parent)
+
+
+def discard(folder: Path) -> None:
+    """Delete a published folder so that no reader ever sees half of it: the manifest goes first."""
+    if folder.exists():
+        (folder / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold an advisory lock on `path`; it ends with the process, however that ends.
+
+    Raises:
+        ArtifactError: `wait` is false and another process holds it.
+    """
+    with path.open("a+b") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ArtifactError(f"{path.parent} is in use by another faceloom process; wait for it or stop it") from None
+        yield
+
+
+def make_folder(folder: Path) -> None:
+    """Create `folder` and its parents. Raises ConfigError when that is impossible or it cannot be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot create the folder {folder}: {error.strerror}; choose another --data-root") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"the folder {folder} is not writable; choose another --data-root")
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

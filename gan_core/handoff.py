@@ -1,0 +1,173 @@
+"""What passes between stages, and where it lies: small frozen values, never an array, a model or an open file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gan_core import artifacts
+from gan_core.artifacts import Manifest, digest_of
+from gan_core.config import DataConfig, RunConfig, content
+from gan_core.errors import ArtifactError
+
+DATASET_FORMAT = 1  # bump when the same config and source would give other records
+RUN_FORMAT = 1  # bump when the same config and data set would give other weights
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """One picture of a source, listed without opening it.
+
+    Attributes:
+        key: unique name, stable across machines: the path inside the source, with forward slashes.
+        split: train, validation or test.
+        stamp: changes when the bytes change (CRC-32 and size, or size and modification time).
+        attributes: 0 or 1 for each of the source's `attribute_names`; empty where it has none.
+        identity: number of the person, -1 where unknown.
+    """
+
+    key: str
+    split: str = "train"
+    stamp: str = ""
+    attributes: tuple[int, ...] = ()
+    identity: int = -1
+
+
+@dataclass(frozen=True)
+class SourceSummary:
+    """What `ingest` found. `fingerprint` is the SHA-256 over all names, stamps and labels."""
+
+    kind: str
+    name: str
+    location: str
+    fingerprint: str
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One TFRecord file of a data set, relative to its folder."""
+
+    name: str
+    count: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class DatasetManifest:
+    """A prepared data set. Readers take shards from here, never from a glob.
+
+    Attributes:
+        splits: split -> its shards, in reading order; a split without pictures is absent.
+        rejects: reason -> count; the lines are in rejects.jsonl.
+        statistics: `mean` and `deviation` per channel over the stored training pixels in [0, 255], and `count`.
+        protocol: crop, filter, flip, storage, normalize: what makes scores comparable.
+        normalization: `scale` and `offset` with x = pixel * scale + offset, what training sees.
+        source: kind, name, fingerprint and counts of what was read.
+        created_by: versions of faceloom and of the libraries that determine the pixels.
+    """
+
+    path: Path
+    digest: str
+    name: str
+    resolution: int
+    channels: int
+    splits: Mapping[str, tuple[Shard, ...]]
+    rejects: Mapping[str, int]
+    statistics: Mapping[str, Any]
+    protocol: Mapping[str, Any]
+    normalization: Mapping[str, float]
+    source: Mapping[str, Any]
+    created_by: Mapping[str, str]
+    attribute_names: tuple[str, ...] = ()
+
+    @classmethod
+    def from_manifest(cls, manifest: Manifest) -> DatasetManifest:
+        """Read the typed form. Raises ArtifactError when a field is missing."""
+        fields = dict(manifest.fields)
+        try:
+            splits = {name: tuple(Shard(**shard) for shard in shards) for name, shards in fields.pop("splits").items()}
+            names = tuple(fields.pop("attribute_names", ()))
+            return cls(path=manifest.path, digest=manifest.digest, splits=splits, attribute_names=names, **fields)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ArtifactError(f"{manifest.path} has an incomplete manifest ({error}); delete it and run again") from None
+
+    @classmethod
+    def load(cls, folder: Path) -> DatasetManifest:
+        """Read and check the manifest of the data set in `folder`, not its shards."""
+        return cls.from_manifest(artifacts.read_manifest(folder, "dataset"))
+
+    def count(self, split: str) -> int:
+        """Return how many records a split has; 0 where there is no such split."""
+        return sum(shard.count for shard in self.splits.get(split, ()))
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A published training state: `path` is its folder inside `run_dir`."""
+
+    run_dir: Path
+    images_seen: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class SampleSet:
+    """Generated pictures: `path` is the published folder with grid.png and the pictures."""
+
+    path: Path
+    count: int
+    seed: int
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Measures of one checkpoint.
+
+    Attributes:
+        values: measure -> {"value": x, "floor": the same measure between two halves of the real data, "unit": text,
+            "better": "lower" or "higher"}.
+        protocol: what the numbers depend on: counts, split, crop, filter, data set digest, checkpoint.
+    """
+
+    path: Path
+    values: Mapping[str, Mapping[str, Any]]
+    protocol: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The self-contained HTML page."""
+
+    path: Path
+
+
+def dataset_digest(config: DataConfig, fingerprint: str) -> str:
+    """Return the digest of the data set that `config` makes of the source with this fingerprint."""
+    return digest_of({"format": DATASET_FORMAT, "config": content(config), "source": fingerprint})
+
+
+def dataset_folder(root: Path, config: DataConfig, source_name: str, digest: str) -> Path:
+    """Return `root/datasets/<name>-<resolution>-<digest12>`."""
+    return root / "datasets" / f"{slug(source_name)}-{config.resolution}-{digest[:12]}"
+
+
+def run_digest(config: RunConfig, dataset: str) -> str:
+    """Return the digest of the weights that `config` trains on the data set with the digest `dataset`."""
+    sections = {"model": content(config.model), "train": content(config.train)}
+    return digest_of({"format": RUN_FORMAT, "dataset": dataset, **sections})
+
+
+def run_folder(root: Path, config: RunConfig, dataset: str) -> Path:
+    """Return `root/runs/<preset>-<digest12>`."""
+    return root / "runs" / f"{slug(config.preset)}-{run_digest(config, dataset)[:12]}"
+
+
+def slug(name: str) -> str:
+    """Return `name` in lower case with everything but letters, digits and dots replaced by single dashes."""
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.") or "pictures"

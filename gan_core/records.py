@@ -1,0 +1,154 @@
+"""tf.train.Example and TFRecord without TensorFlow: deterministic bytes out, checked bytes in.
+
+Beam workers must not import TensorFlow, and `Example.SerializeToString` does not promise the order of its map. The
+wire format is that of tensorflow/core/example/{example,feature}.proto and tensorflow/core/lib/io/record_writer.h.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import google_crc32c
+
+from gan_core.errors import ArtifactError
+
+Feature = bytes | Sequence[int] | Sequence[float]
+
+_LENGTH_HEADER_BYTES = 12  # uint64 length, uint32 masked CRC of it
+_FOOTER_BYTES = 4  # uint32 masked CRC of the data
+_BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3  # field numbers in feature.proto
+
+
+def encode_example(features: Mapping[str, Feature]) -> bytes:
+    """Return a serialized tf.train.Example: bytes -> bytes_list of one, ints -> int64_list, floats -> float_list.
+
+    Features are written in the order of their names, so equal mappings give equal bytes. An empty sequence is an empty
+    int64_list.
+    """
+    entries = []
+    for name in sorted(features):
+        entry = _field(1, name.encode()) + _field(2, _encode_feature(features[name]))
+        entries.append(_field(1, entry))
+    return _field(1, b"".join(entries))
+
+
+def decode_example(data: bytes) -> dict[str, bytes | list[int] | list[float]]:
+    """Return the features of a serialized tf.train.Example; the inverse of `encode_example`.
+
+    Raises:
+        ArtifactError: the bytes are not an Example.
+    """
+    view = memoryview(data)
+    try:
+        features: dict[str, bytes | list[int] | list[float]] = {}
+        for _, features_message in _messages(view):
+            for _, entry in _messages(features_message):
+                name, feature = (payload for _, payload in _messages(entry))
+                features[bytes(name).decode()] = _decode_feature(feature)
+    except (ValueError, IndexError, struct.error) as error:
+        raise ArtifactError(f"not a tf.train.Example: {error}") from None
+    return features
+
+
+def write_record(stream: BinaryIO, data: bytes) -> None:
+    """Append one TFRecord: length, masked CRC-32C of the length, data, masked CRC-32C of the data."""
+    length = struct.pack("<Q", len(data))
+    stream.write(length + _masked_crc(length))
+    stream.write(data)
+    stream.write(_masked_crc(data))
+
+
+def read_records(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield (offset of the data in the file, data) of every TFRecord in `path`.
+
+    Raises:
+        ArtifactError: a CRC does not match or the file ends inside a record; it names the file and the byte.
+    """
+    with path.open("rb") as stream:
+        offset = 0
+        while header := stream.read(_LENGTH_HEADER_BYTES):
+            if len(header) < _LENGTH_HEADER_BYTES or _masked_crc(header[:8]) != header[8:]:
+                raise ArtifactError(f"{path}: damaged record length at byte {offset}")
+            (length,) = struct.unpack("<Q", header[:8])
+            data = stream.read(length)
+            if len(data) < length or _masked_crc(data) != stream.read(_FOOTER_BYTES):
+                raise ArtifactError(f"{path}: damaged record data at byte {offset + _LENGTH_HEADER_BYTES}")
+            yield offset + _LENGTH_HEADER_BYTES, data
+            offset += _LENGTH_HEADER_BYTES + length + _FOOTER_BYTES
+
+
+def _masked_crc(data: bytes) -> bytes:
+    crc = google_crc32c.value(data)
+    return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def _encode_feature(value: Feature) -> bytes:
+    if isinstance(value, bytes):
+        return _field(_BYTES_LIST, _field(1, value))
+    if value and isinstance(value[0], float):
+        return _field(_FLOAT_LIST, _field(1, struct.pack(f"<{len(value)}f", *value)))
+    packed = b"".join(_varint(int(item) & 0xFFFFFFFFFFFFFFFF) for item in value)
+    return _field(_INT64_LIST, _field(1, packed))
+
+
+def _decode_feature(feature: memoryview) -> bytes | list[int] | list[float]:
+    ((kind, message),) = _messages(feature)
+    values = [payload for _, payload in _messages(message)]
+    if kind == _BYTES_LIST:
+        (value,) = values
+        return bytes(value)
+    packed = b"".join(bytes(value) for value in values)
+    if kind == _FLOAT_LIST:
+        return list(struct.unpack(f"<{len(packed) // 4}f", packed))
+    return _unpack_int64(packed)
+
+
+def _unpack_int64(packed: bytes) -> list[int]:
+    numbers, position, view = [], 0, memoryview(packed)
+    while position < len(packed):
+        number, position = _read_varint(view, position)
+        numbers.append(number - (1 << 64) if number >> 63 else number)
+    return numbers
+
+
+def _field(number: int, payload: bytes) -> bytes:
+    """Return a length-delimited protobuf field (wire type 2)."""
+    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+
+
+def _messages(view: memoryview) -> Iterator[tuple[int, memoryview]]:
+    position = 0
+    while position < len(view):
+        tag, position = _read_varint(view, position)
+        if tag & 7 != 2:
+            raise ValueError(f"wire type {tag & 7} where a length-delimited field was expected")
+        length, position = _read_varint(view, position)
+        if position + length > len(view):
+            raise ValueError("a field is longer than its message")
+        yield tag >> 3, view[position : position + length]
+        position += length
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _read_varint(view: memoryview, position: int) -> tuple[int, int]:
+    number, shift = 0, 0
+    while True:
+        byte = view[position]
+        position += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, position
+        shift += 7
+        if shift > 63:
+            raise ValueError("a varint is longer than 64 bits")
