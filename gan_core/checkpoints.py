@@ -1,0 +1,87 @@
+"""Checkpoints: the whole training state as one published folder each, plain arrays only, never a pickle."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gan_core import artifacts
+from gan_core.artifacts import Manifest, digest_of
+from gan_core.config import RunConfig
+from gan_core.errors import ArtifactError
+from gan_core.handoff import Checkpoint
+
+State = dict[str, npt.NDArray[Any]]
+
+_LOG = logging.getLogger(__name__)
+_STATE_FILE = "state.npz"
+
+
+def checkpoint_folder(run_dir: Path, images_seen: int) -> Path:
+    """Return the folder of the checkpoint after `images_seen` images; names sort by time."""
+    return run_dir / "checkpoints" / f"{images_seen:012d}"
+
+
+def save_checkpoint(
+    run_dir: Path, config: RunConfig, images_seen: int, state: State, progress: dict[str, Any]
+) -> Checkpoint:
+    """Publish the state after `images_seen` images, then drop all but the newest `train.keep_checkpoints`.
+
+    Args:
+        run_dir: the run's folder.
+        config: what is trained; stored beside the state, so that a checkpoint can be sampled from alone.
+        images_seen: real images shown so far.
+        state: arrays by name, see `gan.Gan.state`.
+        progress: what the loop needs besides: JSON types.
+    """
+    final = checkpoint_folder(run_dir, images_seen)
+    fields = {"images_seen": images_seen, "config": config.to_json(), "progress": progress}
+    with artifacts.publishing(final) as draft:
+        with (draft / _STATE_FILE).open("wb") as stream:
+            np.savez(stream, allow_pickle=False, **state)
+        sha256 = artifacts.sha256_file(draft / _STATE_FILE)
+        artifacts.write_manifest(draft, "checkpoint", digest_of({"state": sha256, "images_seen": images_seen}), fields)
+    for old in _folders(run_dir)[: -config.train.keep_checkpoints]:
+        artifacts.discard(old)
+    return Checkpoint(run_dir, images_seen, final)
+
+
+def load_manifest(checkpoint: Checkpoint) -> Manifest:
+    """Read the manifest of a checkpoint; `fields` has images_seen, config and progress."""
+    return artifacts.read_manifest(checkpoint.path, "checkpoint")
+
+
+def load_state(checkpoint: Checkpoint, owner: str = "") -> State:
+    """Return the arrays of a checkpoint, or only those of one `owner` such as "averaged"."""
+    path = load_manifest(checkpoint).file(_STATE_FILE)
+    prefix = f"{owner}/" if owner else ""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files if name.startswith(prefix)}
+    except (OSError, ValueError, KeyError) as error:
+        raise ArtifactError(f"{path} cannot be read ({error}); delete {checkpoint.path} and train again") from None
+
+
+def latest_checkpoint(run_dir: Path) -> Checkpoint | None:
+    """Return the newest checkpoint whose every byte verifies; a damaged one is passed over with a warning."""
+    for folder in reversed(_folders(run_dir)):
+        if artifacts.find(folder, "checkpoint") is not None:
+            return Checkpoint(run_dir, int(folder.name), folder)
+        _LOG.warning("%s is damaged; going back to the checkpoint before it", folder)
+    return None
+
+
+def finished_checkpoint(run_dir: Path, config: RunConfig) -> Checkpoint | None:
+    """Return the checkpoint at the end of the training that `config` asks for, or None while there is none."""
+    images = config.train.total_steps * config.train.batch_size
+    folder = checkpoint_folder(run_dir, images)
+    return Checkpoint(run_dir, images, folder) if artifacts.find(folder, "checkpoint") else None
+
+
+def _folders(run_dir: Path) -> list[Path]:
+    folder = run_dir / "checkpoints"
+    return sorted(path for path in folder.glob("[0-9]*") if path.is_dir()) if folder.is_dir() else []

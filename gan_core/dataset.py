@@ -1,0 +1,150 @@
+"""From a manifest to batches: which picture is shown when, and where its pixels come from.
+
+The order is a pure function of (seed, images shown), so a resumed training needs no iterator state.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from gan_core.errors import ArtifactError, DataError
+from gan_core.handoff import DatasetManifest
+from gan_core.records import decode_example, read_records
+
+Images = npt.NDArray[np.uint8]
+Indices = npt.NDArray[np.int64]
+
+_LOG = logging.getLogger(__name__)
+_MEMORY_SHARE = 0.4  # of the free memory; the networks, the optimizer and TensorFlow need the rest
+
+
+class Pictures(Protocol):
+    """The pictures of one split, addressed by their position in the manifest's order."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: Indices) -> Images:
+        """Return uint8 [len(indices), H, W, C] in [0, 255]."""
+
+
+class MemoryPictures:
+    """A whole split as one uint8 array [N, H, W, C]."""
+
+    def __init__(self, dataset: DatasetManifest, split: str) -> None:
+        shape = (dataset.count(split), dataset.resolution, dataset.resolution, dataset.channels)
+        self.images: Images = np.empty(shape, np.uint8)
+        for index, (_, _, record) in enumerate(_records(dataset, split)):
+            self.images[index] = _pixels(record, dataset)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def read(self, indices: Indices) -> Images:
+        """Return uint8 [len(indices), H, W, C] in [0, 255]."""
+        return cast(Images, self.images[indices])
+
+
+class StreamedPictures:
+    """A split that stays on disk: the place of every record is indexed once, then read at random."""
+
+    def __init__(self, dataset: DatasetManifest, split: str) -> None:
+        self.dataset = dataset
+        self.places = [(path, offset, len(record)) for path, offset, record in _records(dataset, split)]
+        self._handles: dict[Path, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def read(self, indices: Indices) -> Images:
+        """Return uint8 [len(indices), H, W, C] in [0, 255]."""
+        return np.stack([self._read_one(*self.places[index]) for index in indices])
+
+    def _read_one(self, path: Path, offset: int, length: int) -> Images:
+        if path not in self._handles:
+            self._handles[path] = os.open(path, os.O_RDONLY)
+        return _pixels(os.pread(self._handles[path], length, offset), self.dataset)
+
+    def __del__(self) -> None:
+        for handle in self._handles.values():
+            os.close(handle)
+
+
+def open_pictures(dataset: DatasetManifest, split: str, placement: str) -> Pictures:
+    """Open a split in memory or on disk; `auto` takes memory while it fills less than 40% of what is free.
+
+    Raises:
+        DataError: the split has no pictures.
+        ArtifactError: a shard is damaged.
+    """
+    count = dataset.count(split)
+    if count == 0:
+        raise DataError(f"{dataset.path} has no pictures in split '{split}'; it has {', '.join(dataset.splits) or 'none'}")
+    needed = count * dataset.resolution**2 * dataset.channels
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if placement == "auto":
+        placement = "memory" if needed < _MEMORY_SHARE * free else "stream"
+    _LOG.info("pictures: %d in %s (%.0f MB needed, %.0f MB free)", count, placement, needed / 1e6, free / 1e6)
+    return MemoryPictures(dataset, split) if placement == "memory" else StreamedPictures(dataset, split)
+
+
+def load_images(dataset: DatasetManifest, split: str, count: int | None = None) -> Images:
+    """Return the first `count` original pictures of a split, by a fixed pseudo-random order of the records.
+
+    Mirrored copies are left out: they would make a reference look more alike than it is.
+
+    Returns:
+        uint8 [min(count, originals), H, W, C] in [0, 255].
+    """
+    originals = [
+        _pixels(record, dataset)
+        for _, _, record in _records(dataset, split)
+        if decode_example(record).get("mirrored", [0]) != [1]
+    ]
+    if not originals:
+        raise DataError(f"{dataset.path} has no pictures in split '{split}'")
+    order = np.random.default_rng(0).permutation(len(originals))
+    return np.stack([originals[index] for index in order[:count]])
+
+
+def shown_indices(first: int, count: int, total: int, seed: int) -> Indices:
+    """Return which records the images number `first` to `first + count - 1` of a training are.
+
+    Every epoch is a different permutation of all `total` records, made from (seed, epoch) alone.
+
+    Returns:
+        int64 [count] in [0, total).
+    """
+    import tensorflow as tf  # here alone: the readers above must work where TensorFlow is not installed
+
+    shown = np.arange(first, first + count, dtype=np.int64)
+    epochs, positions = np.divmod(shown, total)
+    indices = np.empty(count, np.int64)
+    for epoch in np.unique(epochs):
+        mine = epochs == epoch
+        shuffled = tf.random.experimental.index_shuffle(
+            positions[mine], seed=np.array([seed, epoch], np.int64), max_index=np.int64(total - 1)
+        )
+        indices[mine] = shuffled.numpy()
+    return indices
+
+
+def _records(dataset: DatasetManifest, split: str) -> Iterator[tuple[Path, int, bytes]]:
+    for shard in dataset.splits.get(split, ()):
+        path = dataset.path / shard.name
+        if not path.is_file():
+            raise ArtifactError(f"{path} is missing; delete {dataset.path} and run `faceloom prepare` again")
+        for offset, record in read_records(path):
+            yield path, offset, record
+
+
+def _pixels(record: bytes, dataset: DatasetManifest) -> Images:
+    features = decode_example(record)
+    shape = (dataset.resolution, dataset.resolution, dataset.channels)
+    return np.frombuffer(cast(bytes, features["image"]), np.uint8).reshape(shape)

@@ -1,0 +1,120 @@
+"""Pictures from seeds: the same seed gives the same picture, whatever else is drawn beside it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from PIL import Image
+
+from gan_core import artifacts, models
+from gan_core.artifacts import digest_of
+from gan_core.checkpoints import load_manifest, load_state
+from gan_core.config import RunConfig
+from gan_core.dataset import Images
+from gan_core.grids import animation, grid
+from gan_core.handoff import Checkpoint, SampleSet
+from gan_core.progress import Progress, ReportProgress, silent
+
+GRID_COLUMNS = 8
+GRID_COUNT = 64
+# Kernels may round differently for different batch sizes, so pictures are always made this many at a time.
+_BATCH_SIZE = 32
+_FORMAT = 1
+
+
+def sample(config: RunConfig, checkpoint: Checkpoint, report_progress: ReportProgress = silent) -> SampleSet:
+    """Publish `run_dir/samples/`: `eval.sample_count` pictures from the averaged generator, a grid, the training's GIF.
+
+    Picture i has seed `eval.seed` + i. As PNG files `pictures/seed00000000.png` or one `pictures.npz` with `images`
+    (uint8 [N, H, W, C]) and `seeds` (int64 [N]).
+    """
+    evaluation, manifest = config.eval, load_manifest(checkpoint)
+    asked = {"count": evaluation.sample_count, "seed": evaluation.seed, "format": evaluation.sample_format}
+    digest = digest_of({"format": _FORMAT, "checkpoint": manifest.digest, **asked})
+    final = checkpoint.run_dir / "samples"
+    if artifacts.find(final, "samples", digest) is None:
+        with artifacts.publishing(final) as draft:
+            _write_pictures(draft, config, checkpoint, report_progress)
+            frames = sorted((checkpoint.run_dir / "snapshots").glob("[0-9]*.png"))
+            if frames:
+                animation(frames, draft / "training.gif")
+            artifacts.write_manifest(draft, "samples", digest, {**asked, "images_seen": checkpoint.images_seen})
+    return SampleSet(final, evaluation.sample_count, evaluation.seed, checkpoint)
+
+
+def generate(checkpoint: Checkpoint, seeds: range, *, batch_size: int = 256) -> Images:
+    """Return uint8 [len(seeds), H, W, C] in [0, 255]: one picture a seed from the checkpoint's averaged generator."""
+    return np.concatenate(list(_batches(checkpoint, seeds, batch_size)))
+
+
+def latents(seeds: range, latent_size: int) -> npt.NDArray[np.float32]:
+    """Return float32 [len(seeds), latent_size], N(0, 1); row i depends on seeds[i] alone."""
+    rows = [np.random.default_rng(seed).standard_normal(latent_size, np.float32) for seed in seeds]
+    return np.stack(rows)
+
+
+def render(generator: keras.Model, latent: npt.NDArray[np.float32]) -> Images:
+    """Return what the generator makes of float32 [N, latent_size], as uint8 [N, H, W, C] in [0, 255]."""
+    padded = np.concatenate([latent, np.zeros((-len(latent) % _BATCH_SIZE, latent.shape[1]), np.float32)])
+    forward = _forward(generator)
+    parts = [forward(padded[start : start + _BATCH_SIZE]).numpy() for start in range(0, len(padded), _BATCH_SIZE)]
+    return np.concatenate(parts)[: len(latent)]
+
+
+def load_generator(checkpoint: Checkpoint) -> keras.Model:
+    """Rebuild the averaged generator of a checkpoint from the config inside it."""
+    config = RunConfig.from_json(load_manifest(checkpoint).fields["config"])
+    generator, _ = models.build(config.data, config.model, config.train.precision)
+    state = load_state(checkpoint, "averaged")
+    for variable, name in zip(generator.variables, sorted(state), strict=True):
+        variable.assign(state[name])
+    return generator
+
+
+@functools.lru_cache(maxsize=4)
+def _forward(generator: keras.Model) -> Any:
+    signature = [tf.TensorSpec([_BATCH_SIZE, *generator.input_shape[1:]], tf.float32)]
+
+    @tf.function(input_signature=signature)
+    def forward(latent: Any) -> Any:
+        image = generator(latent, training=False)
+        return tf.cast(tf.clip_by_value(tf.round((image + 1.0) * 127.5), 0.0, 255.0), tf.uint8)
+
+    return forward
+
+
+def _batches(checkpoint: Checkpoint, seeds: range, batch_size: int) -> Iterator[Images]:
+    generator = load_generator(checkpoint)
+    for start in range(0, len(seeds), batch_size):
+        yield render(generator, latents(seeds[start : start + batch_size], generator.input_shape[1]))
+
+
+def _write_pictures(draft: Path, config: RunConfig, checkpoint: Checkpoint, report_progress: ReportProgress) -> None:
+    evaluation = config.eval
+    seeds = range(evaluation.seed, evaluation.seed + evaluation.sample_count)
+    kept: list[Images] = []
+    done, first = 0, []
+    as_files = evaluation.sample_format == "png"
+    if as_files:
+        (draft / "pictures").mkdir()
+    for images in _batches(checkpoint, seeds, 256):
+        if done < GRID_COUNT:
+            first.append(images)
+        if as_files:
+            for seed, image in zip(seeds[done : done + len(images)], images, strict=True):
+                pixels = image[:, :, 0] if image.shape[2] == 1 else image
+                Image.fromarray(pixels).save(draft / "pictures" / f"seed{seed:08d}.png")
+        else:
+            kept.append(images)
+        done += len(images)
+        report_progress(Progress("sample", done, len(seeds)))
+    if not as_files:
+        np.savez_compressed(draft / "pictures.npz", images=np.concatenate(kept), seeds=np.array(seeds, np.int64))
+    grid(np.concatenate(first)[:GRID_COUNT], GRID_COLUMNS).save(draft / "grid.png")
