@@ -87,7 +87,7 @@ def write_manifest(folder: Path, kind: str, digest: str, fields: Mapping[str, An
     files = {}
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and path.name != MANIFEST and not hidden:
+        if path.is_file() and path != folder / MANIFEST and not hidden:
             _fsync(path)
             name = path.relative_to(folder).as_posix()
             files[name] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
@@ -111,7 +111,11 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
     try:
         found, version = document.pop("kind"), document.pop("format_version")
         digest, files = str(document.pop("digest")), document.pop("files")
-    except (AttributeError, KeyError, TypeError):
+        files = {
+            name: {"bytes": int(facts["bytes"]), "sha256": str(facts["sha256"])}
+            for name, facts in files.items()
+        }
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise ArtifactError(f"{path} is not a faceloom manifest; delete {folder} and run again") from None
     if found != kind or version != FORMAT_VERSION:
         raise ArtifactError(
@@ -145,7 +149,8 @@ def publishing(final: Path, *, resume: bool = False) -> Iterator[Path]:
     """Yield a hidden sibling of `final` to write into; rename it to `final` when the block ends well.
 
     The block must end with `write_manifest`. Whatever stood at `final` is replaced. One process at a time publishes a
-    place; a second one waits at the door and should look with `find` again once it is in.
+    place; a second one waits at the door, should look with `find` again once it is in, and may leave without a
+    manifest when `final` has one by then.
 
     Args:
         final: the folder to publish.
@@ -164,6 +169,9 @@ def publishing(final: Path, *, resume: bool = False) -> Iterator[Path]:
                 shutil.rmtree(draft, ignore_errors=True)
             raise
         if not (draft / MANIFEST).is_file():
+            if (final / MANIFEST).is_file() and not any(draft.iterdir()):
+                draft.rmdir()
+                return
             raise ArtifactError(f"{draft} was to be published without {MANIFEST}")
         _fsync(draft)
         discard(final)

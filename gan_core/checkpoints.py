@@ -31,6 +31,8 @@ def save_checkpoint(
 ) -> Checkpoint:
     """Publish the state after `images_seen` images, then drop all but the newest `train.keep_checkpoints`.
 
+    Checkpoints past `images_seen` go as well: training went back behind them, because they are damaged.
+
     Args:
         run_dir: the run's folder.
         config: what is trained; stored beside the state, so that a checkpoint can be sampled from alone.
@@ -45,7 +47,9 @@ def save_checkpoint(
             np.savez(stream, allow_pickle=False, **state)
         sha256 = artifacts.sha256_file(draft / _STATE_FILE)
         artifacts.write_manifest(draft, "checkpoint", digest_of({"state": sha256, "images_seen": images_seen}), fields)
-    for old in _folders(run_dir)[: -config.train.keep_checkpoints]:
+    folders = _folders(run_dir)
+    newest = folders.index(final) + 1
+    for old in folders[: max(0, newest - config.train.keep_checkpoints)] + folders[newest:]:
         artifacts.discard(old)
     return Checkpoint(run_dir, images_seen, final)
 
@@ -56,8 +60,14 @@ def load_manifest(checkpoint: Checkpoint) -> Manifest:
 
 
 def load_state(checkpoint: Checkpoint, owner: str = "") -> State:
-    """Return the arrays of a checkpoint, or only those of one `owner` such as "averaged"."""
-    path = load_manifest(checkpoint).file(_STATE_FILE)
+    """Return the arrays of a checkpoint, or only those of one `owner` such as "averaged".
+
+    Raises:
+        ArtifactError: the file is missing or damaged, or holds something else than plain arrays.
+    """
+    manifest = load_manifest(checkpoint)
+    path = manifest.file(_STATE_FILE)
+    artifacts.verify(manifest)
     prefix = f"{owner}/" if owner else ""
     try:
         with np.load(path, allow_pickle=False) as archive:

@@ -55,7 +55,7 @@ class DataConfig:
     min_side: int = option(16, "pictures with a shorter side are rejected, pixels", low=1, high=100_000)
     max_megapixels: float = option(120.0, "larger pictures are rejected undecoded, million pixels", low=0.001, high=1000)
     max_reject_fraction: float = option(0.1, "larger shares of rejects refuse the data set", low=0.0, high=1.0, content=False)
-    images_per_shard: int = option(2048, "pictures a shard", low=1, high=1_000_000)
+    images_per_shard: int = option(1024, "pictures a shard", low=1, high=1_000_000)
     synthetic_count: int = option(3000, "portraits that the synthetic source draws", low=16, high=1_000_000, content=False)
     synthetic_seed: int = option(1, "seed of the synthetic source", low=0, high=2**31 - 1, content=False)
 
@@ -163,8 +163,8 @@ class RunConfig:
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> RunConfig:
         """Rebuild a config from `to_json`. Raises ConfigError for unknown keys and bad values."""
-        tables = {name: dict(saved.get(name, {})) for name in SECTIONS}
-        return _build(str(saved.get("preset", "custom")), tables)
+        name = str(saved.get("preset", "custom"))
+        return _build(name, _tables(name, {key: value for key, value in saved.items() if key != "preset"}))
 
 
 def content(section: Any) -> dict[str, Any]:
@@ -201,7 +201,7 @@ def load_config(preset: str, overrides: Iterable[str] = (), *, source: Path | No
     """
     name, text = _find_preset(preset)
     try:
-        tables = tomllib.loads(text)
+        tables = _tables(name, tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"preset '{preset}' is not valid TOML: {error}") from None
     if source is not None:
@@ -219,7 +219,10 @@ def _find_preset(preset: str) -> tuple[str, str]:
         path = Path(preset)
         if not path.is_file():
             raise ConfigError(f"preset file '{preset}' does not exist; name one of {', '.join(preset_names())} or a file")
-        return path.stem, path.read_text(encoding="utf-8")
+        try:
+            return path.stem, path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"preset file '{preset}' cannot be read: {error}") from None
     if preset not in preset_names():
         known = preset_names()
         raise ConfigError(f"unknown preset '{preset}'{suggestion(preset, known)}; known: {', '.join(known)}")
@@ -253,12 +256,18 @@ def _unknown_key(section: str, key: str) -> str:
     return f"unknown key '{section}.{key}'{suggestion(key, known)}; known in {section}: {', '.join(known)}"
 
 
-def _build(name: str, tables: Mapping[str, Any]) -> RunConfig:
-    sections = {}
-    for section, values in tables.items():
-        known = {f.name for f in fields(_section(section))}
+def _tables(name: str, document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    for section, values in document.items():
+        _section(section)
         if not isinstance(values, Mapping):
             raise ConfigError(f"preset '{name}': '{section}' must be a table like [{section}], got {values!r}")
+    return {section: dict(values) for section, values in document.items()}
+
+
+def _build(name: str, tables: Mapping[str, Mapping[str, Any]]) -> RunConfig:
+    sections = {}
+    for section, values in tables.items():
+        known = {f.name for f in fields(SECTIONS[section])}
         for key in values:
             if key not in known:
                 raise ConfigError(_unknown_key(section, key))

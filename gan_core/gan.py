@@ -120,23 +120,19 @@ class Gan:
         return {name: float(mean) for name, mean in zip(MEASURED, means, strict=True)}
 
     def _variables(self) -> dict[str, Any]:
-        owners = {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "averaged": self.averaged,
-            "optimizer_g": self.optimizer_g,
-            "optimizer_d": self.optimizer_d,
-        }
-        named: dict[str, Any] = {
-            f"{owner}/{index:03d}/{variable.path}": variable
-            for owner, holder in owners.items()
-            for index, variable in enumerate(holder.variables)
-        }
-        return {**named, "sums": self.sums}
+        # By position: Keras numbers optimizers, and the seeds inside dropout, by what the process built before.
+        networks = {"generator": self.generator, "discriminator": self.discriminator, "averaged": self.averaged}
+        optimizers = {"optimizer_g": self.optimizer_g, "optimizer_d": self.optimizer_d}
+        named: dict[str, Any] = {"sums": self.sums}
+        for owner, network in networks.items():
+            named |= {f"{owner}/{index:03d}/{v.name}": v for index, v in enumerate(network.variables)}
+        for owner, optimizer in optimizers.items():
+            named |= {f"{owner}/{index:03d}": v for index, v in enumerate(optimizer.variables)}
+        return named
 
     def state(self) -> State:
         """Return every number that the next steps depend on, by name: weights, moments, averages, random state."""
-        return {name: np.array(variable) for name, variable in self._variables().items()}
+        return {name: variable.numpy() for name, variable in self._variables().items()}
 
     def restore(self, state: State) -> None:
         """Set what `state` returned.

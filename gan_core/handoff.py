@@ -39,13 +39,23 @@ class ImageRef:
 
 @dataclass(frozen=True)
 class SourceSummary:
-    """What `ingest` found. `fingerprint` is the SHA-256 over all names, stamps and labels."""
+    """What `ingest` found.
+
+    Attributes:
+        kind: the layout, resolved: synthetic, celeba or folder.
+        name: what data set folders are called after.
+        location: the folder or archive that was listed.
+        fingerprint: SHA-256 over all names, stamps and labels (synthetic: over what determines them).
+        counts: split -> pictures, after `data.limit`; empty splits are absent.
+        notes: remarks for the user, one line each, such as files that were skipped.
+    """
 
     kind: str
     name: str
     location: str
     fingerprint: str
     counts: Mapping[str, int]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

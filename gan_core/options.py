@@ -45,12 +45,12 @@ def check(section: str, config: Any) -> None:
     for spec in fields(config):
         value = getattr(config, spec.name)
         name = f"{section}.{spec.name}"
-        wanted = type(spec.default)
+        wanted: type[Any] = type(spec.default)
         if wanted is float and type(value) is int:
             value = float(value)
             object.__setattr__(config, spec.name, value)
         if type(value) is not wanted:
-            raise ConfigError(f"{name} must be {_KIND[wanted]} {allowed(spec)}, got {value!r}")
+            raise ConfigError(f"{name} must be {_kind(spec)}, got {value!r}")
         choices, low, high = (spec.metadata[key] for key in ("choices", "low", "high"))
         if choices is not None and value not in choices:
             hint = suggestion(value, choices) if isinstance(value, str) else ""
@@ -67,15 +67,26 @@ def allowed(spec: Field[Any]) -> str:
     if choices is not None:
         return "one of " + ", ".join(str(choice) or "''" for choice in choices)
     if low is not None and high is not None:
-        return f"in [{low:g}, {high:g}]"
+        return f"in [{_number(low)}, {_number(high)}]"
     if low is not None:
-        return f">= {low:g}"
-    return f"(for example {spec.default!r})"
+        return f">= {_number(low)}"
+    return f"for example {spec.default!r}"
+
+
+def _kind(spec: Field[Any]) -> str:
+    kind = _KIND[type(spec.default)]
+    if spec.metadata["choices"] is not None:
+        return f"{kind}, {allowed(spec)}"
+    return kind if spec.metadata["low"] is None else f"{kind} {allowed(spec)}"
+
+
+def _number(bound: float) -> str:
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"
 
 
 def parse(section: str, spec: Field[Any], text: str) -> Any:
     """Read `text` from the command line as the type of the field `spec`. Raises ConfigError when it is not one."""
-    wanted = type(spec.default)
+    wanted: type[Any] = type(spec.default)
     name = f"{section}.{spec.name}"
     if wanted is str:
         return text
@@ -89,7 +100,7 @@ def parse(section: str, spec: Field[Any], text: str) -> Any:
     try:
         return wanted(text.replace("_", ""))
     except ValueError:
-        raise ConfigError(f"{name} must be {_KIND[wanted]} {allowed(spec)}, got '{text}'") from None
+        raise ConfigError(f"{name} must be {_kind(spec)}, got '{text}'") from None
 
 
 _KIND: dict[type, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}

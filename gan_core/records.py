@@ -6,10 +6,11 @@ wire format is that of tensorflow/core/example/{example,feature}.proto and tenso
 
 from __future__ import annotations
 
+import operator
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import google_crc32c
 
@@ -27,6 +28,10 @@ def encode_example(features: Mapping[str, Feature]) -> bytes:
 
     Features are written in the order of their names, so equal mappings give equal bytes. An empty sequence is an empty
     int64_list.
+
+    Raises:
+        TypeError: a sequence that starts with an int holds something else.
+        ValueError: an int does not fit into 64 bits.
     """
     entries = []
     for name in sorted(features):
@@ -90,7 +95,7 @@ def _encode_feature(value: Feature) -> bytes:
         return _field(_BYTES_LIST, _field(1, value))
     if value and isinstance(value[0], float):
         return _field(_FLOAT_LIST, _field(1, struct.pack(f"<{len(value)}f", *value)))
-    packed = b"".join(_varint(int(item) & 0xFFFFFFFFFFFFFFFF) for item in value)
+    packed = b"".join(_varint(_twos_complement(operator.index(item))) for item in cast(Sequence[int], value))
     return _field(_INT64_LIST, _field(1, packed))
 
 
@@ -112,6 +117,12 @@ def _unpack_int64(packed: bytes) -> list[int]:
         number, position = _read_varint(view, position)
         numbers.append(number - (1 << 64) if number >> 63 else number)
     return numbers
+
+
+def _twos_complement(number: int) -> int:
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError(f"{number} does not fit into an int64")
+    return number & 0xFFFFFFFFFFFFFFFF
 
 
 def _field(number: int, payload: bytes) -> bytes:

@@ -19,7 +19,7 @@ from gan_core import artifacts
 
 
 class RunLog:
-    """The logs of one run, opened at `images_seen`."""
+    """The logs of one run, opened at `images_seen`; 0 is a new start, of which nothing is logged yet."""
 
     def __init__(self, run_dir: Path, images_seen: int) -> None:
         self.metrics_path = run_dir / "metrics.jsonl"
@@ -32,7 +32,7 @@ class RunLog:
         for line in (*metrics, *scores):
             self._scalars(line)
         for path in sorted(self.snapshots.glob("[0-9]*.png")):
-            if int(path.stem) > images_seen:
+            if _is_past(int(path.stem), images_seen):
                 path.unlink()
             else:
                 with Image.open(path) as picture:
@@ -79,6 +79,10 @@ def artifacts_folder(folder: Path) -> Path:
     return folder
 
 
+def _is_past(images: float, images_seen: int) -> bool:
+    return images > images_seen or images_seen == 0
+
+
 def _cut(path: Path, images_seen: int) -> list[dict[str, float]]:
     """Drop the lines past `images_seen`, and a line that a kill cut short; return the others."""
     if not path.exists():
@@ -89,7 +93,7 @@ def _cut(path: Path, images_seen: int) -> list[dict[str, float]]:
             line = json.loads(text)
         except ValueError:
             break
-        if line["images"] > images_seen:
+        if _is_past(line["images"], images_seen):
             break
         kept.append(line)
     artifacts.replace_file(path, "".join(json.dumps(line) + "\n" for line in kept).encode())

@@ -1,0 +1,136 @@
+"""What every source of pictures offers, and what follows from a listing: the sample and the fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from gan_core.artifacts import canonical_json
+from gan_core.config import DataConfig
+from gan_core.errors import ConfigError, DataError
+from gan_core.handoff import SPLITS, ImageRef, SourceSummary
+from gan_core.progress import ReportProgress
+
+
+class Reader(Protocol):
+    """Fetches the bytes of one picture. Small and picklable; opens its handles in the process that reads."""
+
+    def read(self, ref: ImageRef) -> bytes:
+        """Return the bytes of the picture.
+
+        Raises:
+            Reject: `missing`, `unreadable` or `changed`: this picture only.
+            DataError: the whole source cannot be read any more.
+        """
+        ...
+
+
+class Source(Protocol):
+    """One place with pictures, in one layout.
+
+    Attributes:
+        kind: the key in SOURCES.
+        name: what data set folders are called after.
+        location: the folder or archive that is read.
+        attribute_names: names of the 0/1 attributes of every ImageRef, may be empty.
+        notes: remarks on the listing for the user, one line each; complete after `list`.
+    """
+
+    kind: ClassVar[str]
+    name: str
+    location: Path
+    attribute_names: tuple[str, ...]
+    notes: list[str]
+
+    @classmethod
+    def recognizes(cls, path: Path) -> bool:
+        """Whether `path`, which exists, has this layout: what `data.kind=auto` asks."""
+        ...
+
+    @classmethod
+    def open(cls, config: DataConfig, data_root: Path) -> Source:
+        """Check the layout, quickly. Raises ConfigError or DataError when it does not fit."""
+        ...
+
+    def planned(self) -> SourceSummary | None:
+        """Return the summary where it is known without any picture (synthetic), else None."""
+        ...
+
+    def fetch(self, report_progress: ReportProgress) -> None:
+        """Bring the pictures to `location`, where they are not there yet."""
+        ...
+
+    def list(self) -> list[ImageRef]:
+        """Return every picture, without opening any. Raises DataError when there is none."""
+        ...
+
+    def reader(self) -> Reader:
+        """Return what fetches the bytes."""
+        ...
+
+
+def source_path(config: DataConfig) -> Path:
+    """Return `data.path`, absolute: workers may run elsewhere. Raises ConfigError when it is empty."""
+    if not config.path:
+        raise ConfigError(
+            f"data.path is empty and data.kind={config.kind} reads pictures of yours; "
+            "give --source PATH, or data.kind=synthetic to let faceloom draw them"
+        )
+    # Not resolve(): a link's own name is the name of the data.
+    return Path(os.path.normpath(Path(config.path).expanduser().absolute()))
+
+
+def ignored_note(ignored: Mapping[str, int]) -> list[str]:
+    """Return one line on the files that are no pictures by their extensions, none where there are none."""
+    if not ignored:
+        return []
+    listed = ", ".join(f"{name or 'no extension'}: {count}" for name, count in sorted(ignored.items()))
+    return [f"files that are not pictures by their extension: {sum(ignored.values())} ({listed})"]
+
+
+def survey(source: Source, config: DataConfig) -> tuple[SourceSummary, list[ImageRef]]:
+    """List the source, take the sample that `data.limit` asks for, and sum it up.
+
+    Raises:
+        DataError: there is no picture.
+    """
+    refs = sample(source.list(), config.limit)
+    if not refs:
+        raise DataError(f"there is no picture in {source.location}")
+    planned = source.planned()
+    digest = planned.fingerprint if planned else fingerprint(refs)
+    location = str(source.location)
+    summary = SourceSummary(
+        source.kind, source.name, location, digest, count_splits(refs), tuple(source.notes)
+    )
+    return summary, refs
+
+
+def sample(refs: Sequence[ImageRef], limit: int) -> list[ImageRef]:
+    """Return the `limit` pictures with the smallest SHA-256 of their keys (0: all), sorted by key."""
+    chosen = sorted(refs, key=lambda ref: key_hash(ref.key))[:limit] if limit else refs
+    return sorted(chosen, key=lambda ref: ref.key)
+
+
+def key_hash(key: str) -> bytes:
+    """Return the SHA-256 of a picture's key: 32 bytes that decide sample and shard."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def count_splits(refs: Sequence[ImageRef]) -> dict[str, int]:
+    """Return split -> number of pictures, in the order of SPLITS, without empty ones."""
+    counts = Counter(ref.split for ref in refs)
+    return {split: counts[split] for split in SPLITS if counts[split]}
+
+
+def fingerprint(refs: Sequence[ImageRef]) -> str:
+    """Return the SHA-256 over key, stamp, split, attributes and identity of every picture, sorted by key."""
+    digest = hashlib.sha256()
+    for ref in sorted(refs, key=lambda ref: ref.key):
+        line = canonical_json([ref.key, ref.stamp, ref.split, list(ref.attributes), ref.identity])
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,93 @@
+"""The inside of a stage's child process: its own process group, its output in a log, its answer in a file."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from flows.output import quiet_libraries, redirected
+from flows.stages import Order, Stage
+from gan_core.errors import FaceloomError
+from gan_core.progress import Progress
+
+PROGRESS_FILE = "progress.json"
+ANSWER_FILE = "answer.json"
+_PROGRESS_EVERY_SECONDS = 0.2
+_PR_SET_PDEATHSIG = 1
+
+
+def run_stage(
+    name: str, stage: Stage, order: Order, scratch: Path, log: Path | None, parent: int, grace_seconds: float
+) -> None:
+    """Run the stage and leave its result or its error in `scratch`; this is called in the child."""
+    detach(parent, grace_seconds)
+    quiet_libraries()
+    with redirected(log):
+        try:
+            answer: dict[str, Any] = {"result": stage(order, _reporter(scratch)).to_json()}
+        except FaceloomError as error:
+            answer = {"error": {"type": type(error).__name__, "message": str(error)}}
+        except Exception as error:
+            traceback.print_exc()
+            where = f"; the traceback is in {log}" if log else ""
+            reason = str(error).strip().partition("\n")[0]
+            message = f"{name} failed: {type(error).__name__}: {reason}{where}"
+            answer = {"error": {"type": "StageFailed", "message": message}}
+    write_atomically(scratch / ANSWER_FILE, answer)
+
+
+def detach(parent: int, grace_seconds: float) -> None:
+    """Make this process the leader of its own group, deaf to Ctrl-C, and mortal with `parent`.
+
+    Ctrl-C on a terminal reaches the whole foreground group; only the parent shall hear it, and tell this
+    process once, by SIGTERM. When the parent dies without a word, the kernel sends that SIGTERM, and a thread
+    ends what ignores it.
+    """
+    os.setpgrp()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+    threading.Thread(target=_follow, args=(parent, grace_seconds), daemon=True).start()
+
+
+def _follow(parent: int, grace_seconds: float) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    if sys.platform != "linux":
+        os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(grace_seconds)
+    os.killpg(0, signal.SIGKILL)
+
+
+def _reporter(scratch: Path) -> Callable[[Progress], None]:
+    last = 0.0
+
+    def report(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _PROGRESS_EVERY_SECONDS or progress.done >= progress.total:
+            last = now
+            figures = {name: float(value) for name, value in progress.figures.items()}
+            write_atomically(scratch / PROGRESS_FILE, {**asdict(progress), "figures": figures})
+
+    return report
+
+
+def write_atomically(path: Path, value: Any) -> None:
+    """Write JSON by rename. No fsync: both ends are alive, and progress comes five times a second."""
+    draft = path.with_name(f".{path.name}.{threading.get_ident()}")
+    draft.write_text(json.dumps(value), encoding="utf-8")
+    draft.replace(path)

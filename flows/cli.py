@@ -1,0 +1,254 @@
+"""`faceloom`: every stage and the whole flow from the command line.
+
+Nothing heavy is imported before what was asked for is known to make sense: a mistake costs a quarter of a
+second.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from flows import terminal
+from flows.terminal import EXIT_CODES, Group, Terminal, shared_options
+from gan_core.config import RunConfig, load_config
+
+F = TypeVar("F", bound=Callable[..., Any])
+_SHORTCUTS = {"count": "eval.sample_count", "seed": "eval.seed", "format": "eval.sample_format"}
+
+
+def data_root_option(command: F) -> F:
+    """Add --data-root."""
+    option = click.option(
+        "--data-root",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        default=Path("data"),
+        envvar="FACELOOM_DATA_ROOT",
+        show_envvar=True,
+        show_default=True,
+        help="Where raw/, datasets/ and runs/ lie.",
+    )
+    return option(command)
+
+
+def what_to_make(command: F) -> F:
+    """Add PRESET, --source, --data-root and --set, and pass them on as `config` and `data_root`."""
+
+    @functools.wraps(command)
+    def wrapped(
+        own: Terminal,
+        preset: str,
+        source: Path | None,
+        data_root: Path,
+        settings: tuple[str, ...],
+        **rest: Any,
+    ) -> Any:
+        own.data_root = data_root
+        short = [
+            f"{key}={value}"
+            for word, key in _SHORTCUTS.items()
+            if (value := rest.pop(word, None)) is not None
+        ]
+        config = load_config(preset, [*settings, *short], source=source)
+        return command(own, config=config, data_root=data_root, **rest)
+
+    for decorate in (
+        click.option(
+            "--set",
+            "settings",
+            metavar="SECTION.KEY=VALUE",
+            multiple=True,
+            help="Change an option; see faceloom presets NAME.",
+        ),
+        data_root_option,
+        click.option(
+            "--source",
+            metavar="PATH",
+            type=click.Path(path_type=Path),
+            help="Folder or zip of your pictures.",
+        ),
+        click.argument("preset", default="quickstart"),
+    ):
+        wrapped = decorate(wrapped)
+    return wrapped  # type: ignore[return-value]  # functools.wraps keeps the name, not the type
+
+
+def examples(*lines: str) -> str:
+    """Return a help epilog that click does not wrap."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from gan_core.lineage import versions
+
+        click.echo(f"faceloom {versions().get('faceloom', '(not installed)')}")
+        context.exit()
+
+
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=EXIT_CODES,
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
+)
+@shared_options
+def cli(own: Terminal) -> None:
+    """From a folder of faces to a trained, scored and reported GAN.
+
+    Start with: faceloom run
+    """
+    context = click.get_current_context()
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@cli.command(
+    epilog=examples(
+        "faceloom run                                     portraits that faceloom draws, the whole path",
+        "faceloom run celeba64 --source img_align_celeba.zip",
+        "faceloom run quickstart --set train.total_kimg=100 --set train.seed=7",
+        "faceloom run quickstart --dry-run                what would be done, where, at what cost",
+        "faceloom run celeba64 --source faces -- --direct_num_workers=4",
+    )
+)
+@shared_options
+@what_to_make
+@click.option("--dry-run", is_flag=True, help="Show configuration, folders and what would run; do nothing.")
+def run(own: Terminal, config: RunConfig, data_root: Path, dry_run: bool) -> None:
+    """Do everything: ingest, prepare, train, sample, evaluate, report.
+
+    What is already done is not done again.
+    """
+    from flows import commands
+
+    commands.dry_run(own, config) if dry_run else commands.run_flow(own, config)
+
+
+def stage_command(name: str, help: str, *lines: str) -> Callable[[F], click.Command]:
+    """Define a command with the options of all stages."""
+    declare = cli.command(name, help=help, epilog=examples(*lines))
+    return lambda command: declare(shared_options(what_to_make(command)))
+
+
+@stage_command(
+    "prepare",
+    "Turn the pictures into TFRecord shards, with Beam.\n\nBeam's own options follow after --.",
+    "faceloom prepare celeba64 --source img_align_celeba.zip",
+    "faceloom prepare celeba64 --source faces -- --runner=FlinkRunner --flink_master=localhost:8081",
+)
+def prepare(own: Terminal, config: RunConfig, data_root: Path) -> None:
+    """See help."""
+    _alone(own, config, "ingest", "prepare")
+
+
+@stage_command(
+    "train",
+    "Train on the prepared pictures.\n\nGoes on from the newest checkpoint; Ctrl-C saves and stops.",
+    "faceloom train quickstart",
+    "faceloom train quickstart --set train.total_kimg=100",
+)
+def train(own: Terminal, config: RunConfig, data_root: Path) -> None:
+    """See help."""
+    _alone(own, config, "train")
+
+
+@stage_command(
+    "sample",
+    "Write pictures from the trained generator.\n\nA grid and the training's animation lie beside them.",
+    "faceloom sample quickstart",
+    "faceloom sample quickstart --count 1000 --seed 42 --format npz",
+)
+@click.option("--count", metavar="N", help="How many pictures; short for --set eval.sample_count=N.")
+@click.option("--seed", metavar="S", help="Picture i has seed S + i; short for --set eval.seed=S.")
+@click.option(
+    "--format", metavar="png|npz", help="Picture files or one array; short for --set eval.sample_format=..."
+)
+def sample(own: Terminal, config: RunConfig, data_root: Path) -> None:
+    """See help."""
+    _alone(own, config, "sample")
+
+
+@stage_command(
+    "evaluate",
+    "Measure the trained generator against the real pictures.",
+    "faceloom evaluate quickstart",
+    "faceloom evaluate quickstart --set eval.score_count=4096 --json",
+)
+def evaluate(own: Terminal, config: RunConfig, data_root: Path) -> None:
+    """See help."""
+    _alone(own, config, "evaluate")
+
+
+@stage_command(
+    "report",
+    "Write one HTML page about a run.\n\nIt shows whatever the run has by now.",
+    "faceloom report quickstart",
+)
+def report(own: Terminal, config: RunConfig, data_root: Path) -> None:
+    """See help."""
+    _alone(own, config, "report")
+
+
+@cli.command(
+    epilog=examples("faceloom presets", "faceloom presets quickstart", "faceloom presets mine.toml --json")
+)
+@shared_options
+@click.argument("name", required=False)
+def presets(own: Terminal, name: str | None) -> None:
+    """List the presets, or the options of one.
+
+    With NAME: every option with its value, range, default and meaning.
+    """
+    from flows import presets
+
+    own.emit(*(presets.details(name) if name else presets.listing()))
+
+
+@cli.command(epilog=examples("faceloom runs", "faceloom runs --data-root /mnt/gans --json"))
+@shared_options
+@data_root_option
+def runs(own: Terminal, data_root: Path) -> None:
+    """List the runs: state, progress, scores."""
+    from flows import runs
+
+    own.emit(*runs.listing(data_root))
+
+
+@cli.command(epilog=examples("faceloom doctor", "faceloom doctor --json"))
+@shared_options
+@data_root_option
+def doctor(own: Terminal, data_root: Path) -> int:
+    """Check this machine.
+
+    What is there, what is missing, what for, and how to get it.
+    """
+    from flows import doctor
+
+    checks = doctor.examine(data_root)
+    own.emit([check.to_json() for check in checks], doctor.text_of(checks))
+    return doctor.exit_code(checks)
+
+
+def _alone(own: Terminal, config: RunConfig, *stages: str) -> None:
+    from flows import commands
+
+    commands.run_alone(own, config, stages)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line; what the console script calls."""
+    sys.exit(terminal.run(cli, sys.argv[1:] if args is None else args))
+
+
+if __name__ == "__main__":
+    main()

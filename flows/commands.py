@@ -1,0 +1,173 @@
+"""What `faceloom run` and the commands for single stages do."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from flows import presets
+from flows.console import Display, duration, shown
+from flows.output import new_log, quiet_libraries, redirected
+from flows.plan import Plan, make_plan
+from flows.stages import STAGES, Order, StageResult, check_inputs, locate
+from flows.terminal import Terminal
+from gan_core import artifacts
+from gan_core.config import RunConfig
+from gan_core.errors import StageFailed
+from gan_core.lineage import ALREADY_DONE
+
+NOTHING_TO_DO = "nothing to do: every stage is already done"
+
+
+def dry_run(own: Terminal, config: RunConfig) -> None:
+    """Print what a run would do, where, and at what cost."""
+    plan = make_plan(_order(own, config))
+    place = plan.place
+    stages = [{"stage": stage.stage, "state": stage.state, "path": str(stage.path)} for stage in plan.stages]
+    document = {
+        "config": config.to_json(),
+        "source": dataclasses.asdict(place.source),
+        "dataset": {"digest": place.dataset_digest, "path": str(place.dataset)},
+        "run": {"digest": place.run_digest, "path": str(place.run_dir)},
+        "stages": stages,
+        "cost": presets.cost(config),
+    }
+    own.emit(document, _dry_run_text(config, plan))
+
+
+def run_alone(own: Terminal, config: RunConfig, names: Sequence[str]) -> None:
+    """Run stages in this process, without Prefect."""
+    order = _order(own, config)
+    check_inputs(names[0], order)
+    artifacts.make_folder(order.data_root)
+    quiet_libraries()
+    display, results = own.display(), []
+    try:
+        for name in names:
+            results.append(_stage(own, display, name, order))
+    finally:
+        display.close()
+    own.emit({"stages": [result.to_json() for result in results]}, _text(results))
+
+
+def run_flow(own: Terminal, config: RunConfig) -> None:
+    """Run the whole flow through Prefect, unless every stage is already done."""
+    start = time.monotonic()
+    order = _order(own, config)
+    plan = make_plan(order)
+    artifacts.make_folder(order.data_root)
+    if plan.done:
+        outcome = _outcome(
+            plan, artifacts.read_manifest(plan.place.of("evaluate"), "scores").fields["values"]
+        )
+        document = {"nothing_to_do": True, "stages": [], **outcome, "seconds": time.monotonic() - start}
+        own.emit(document, f"{NOTHING_TO_DO}\n{_outcome_text(outcome)}")
+        return
+    display = own.display()
+    try:
+        results = _through_prefect(own, display, order)
+    finally:
+        display.close()
+    seconds = time.monotonic() - start
+    idle = all(result.outcome == ALREADY_DONE for result in results)
+    (scores,) = (result.summary["scores"] for result in results if result.stage == "evaluate")
+    outcome = _outcome(plan, scores)
+    stages = [result.to_json() for result in results]
+    head = f"{NOTHING_TO_DO}\n" if idle else ""
+    text = f"{head}{_outcome_text(outcome)}\ntime      {duration(seconds)}"
+    own.emit({"nothing_to_do": idle, "stages": stages, **outcome, "seconds": seconds}, text)
+
+
+def _order(own: Terminal, config: RunConfig) -> Order:
+    return Order(config=config, data_root=own.data_root, beam_args=own.beam_args)
+
+
+def _stage(own: Terminal, display: Display, name: str, order: Order) -> StageResult:
+    start = time.monotonic()
+    display.started(name, shown(locate(order).of(name)), 1)
+    with redirected(None if own.verbose else new_log(order.data_root, name)):
+        result = STAGES[name](order, display.progress)
+    display.finished(result, time.monotonic() - start)
+    return result
+
+
+def _through_prefect(own: Terminal, display: Display, order: Order) -> list[StageResult]:
+    """Import Prefect and run the flow, on the user's server or on one for this command alone."""
+    from flows import server, settings
+
+    settings.set_up_prefect(order.data_root)
+    with server.temporary_server(order.data_root) as url:
+        display.note(f"prefect  {url}")
+        import httpx
+
+        from flows.pipeline import pipeline
+        from flows.tasks import VIEW, View
+
+        if not own.verbose:
+            settings.quiet_run_logs()
+        server.until_ready(url)
+        VIEW.set(View(display, own.verbose))
+        try:
+            return pipeline(order.config, order.data_root, order.beam_args)
+        except TimeoutError as error:
+            raise StageFailed(
+                f"a stage ran out of time and was stopped ({error}); the same command continues"
+            ) from error
+        except httpx.HTTPError as error:
+            raise StageFailed(
+                f"the Prefect server at {url} is gone ({error}); the same command continues"
+            ) from error
+        finally:
+            server.drain()
+
+
+def _outcome(plan: Plan, scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the results of a finished run lie, and its scores."""
+    samples = plan.place.of("sample")
+    files = {
+        "report": plan.place.of("report") / "index.html",
+        "grid": samples / "grid.png",
+        "animation": samples / "training.gif",
+    }
+    existing = {name: str(path) for name, path in files.items() if path.is_file()}
+    return {"run_dir": str(plan.place.run_dir), **existing, "scores": dict(scores)}
+
+
+def _outcome_text(outcome: Mapping[str, Any]) -> str:
+    lines = [
+        f"{name:<10}{shown(outcome[name])}" for name in ("report", "grid", "animation") if name in outcome
+    ]
+    return "\n".join([*lines, *(_score_text(name, facts) for name, facts in outcome["scores"].items())])
+
+
+def _score_text(name: str, facts: Mapping[str, Any]) -> str:
+    meaning = f"real against real {facts['floor']:.4g}; {facts['unit']}, {facts['better']} is better"
+    return f"{name:<10}{facts['value']:.4g} ({meaning})"
+
+
+def _text(results: Sequence[StageResult]) -> str:
+    return "\n".join(f"{result.stage:<10}{result.outcome}: {shown(Path(result.path))}" for result in results)
+
+
+def _dry_run_text(config: RunConfig, plan: Plan) -> str:
+    place = plan.place
+    count = sum(place.source.counts.values())
+    lines = [
+        f"preset    {config.preset}" + (f", {presets.cost(config)}" if presets.cost(config) else ""),
+        f"source    {place.source.kind}: {place.source.location}, {count:,} pictures",
+        f"data set  {shown(place.dataset)} ({place.dataset_digest})",
+        f"run       {shown(place.run_dir)} ({place.run_digest})",
+        "",
+    ]
+    lines += [f"{stage.stage:<10}{stage.state:<14}{shown(stage.path)}" for stage in plan.stages]
+    for section in ("data", "model", "train", "eval"):
+        lines += ["", f"[{section}]"]
+        values = dataclasses.asdict(getattr(config, section))
+        lines += [
+            f"{key} = {str(value).lower() if isinstance(value, bool) else value!r}"
+            for key, value in values.items()
+        ]
+    return "\n".join(lines)

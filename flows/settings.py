@@ -1,0 +1,52 @@
+"""How faceloom sets up Prefect: by environment variables, before its import, never over the user's own."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+DEFAULTS: Mapping[str, str] = {
+    # 10 to 30 s on two cores; Prefect's own 20 s would be too short.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # With it, a fresh SQLite database answered "database is locked"; and nobody asked the user.
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    # On the terminal only what needs attention; the server still gets everything from INFO on.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+    "PREFECT_LOGGING_COLORS": "false",
+    # faceloom's own manifests are the only cache.
+    "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
+}
+
+
+def prefect_environment(data_root: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables to add to `environment` before Prefect is imported.
+
+    Prefect gets a home of its own below the data root, so that runs are kept with the data and no other
+    project's database or profile is touched; unless the user named a home or a server.
+    """
+    added = dict(DEFAULTS)
+    if "PREFECT_API_URL" not in environment:
+        home = data_root.absolute() / ".prefect"
+        added["PREFECT_HOME"] = str(home)
+        added["PREFECT_RESULTS_LOCAL_STORAGE_PATH"] = str(
+            Path(environment.get("PREFECT_HOME", home)) / "storage"
+        )
+    return {name: value for name, value in added.items() if name not in environment}
+
+
+def set_up_prefect(data_root: Path) -> None:
+    """Add what `prefect_environment` says to this process's environment, and so to its children's."""
+    os.environ.update(prefect_environment(data_root, os.environ))
+
+
+def quiet_run_logs() -> None:
+    """Keep the logs of flow and task runs off the terminal: they repeat, with tracebacks, what faceloom says.
+
+    They still go to the server. Prefect's own warnings and errors stay on the terminal.
+    """
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).propagate = False

@@ -1,0 +1,262 @@
+"""The six stages: each finds its inputs on disk by digest, calls one function, and says what came of it.
+
+A stage does not know who runs it: a task's child process, or the command line in its own. TensorFlow and Beam
+are imported inside the functions, so that a missing input is reported before they are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gan_core import artifacts, checkpoints, lineage
+from gan_core.config import RunConfig
+from gan_core.errors import ArtifactError, ConfigError
+from gan_core.handoff import (
+    Checkpoint,
+    DatasetManifest,
+    SourceSummary,
+    dataset_digest,
+    dataset_folder,
+    run_digest,
+    run_folder,
+)
+from gan_core.lineage import ALREADY_DONE, DONE
+from gan_core.progress import ReportProgress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a stage is told. Small and picklable: it goes to the child process.
+
+    Attributes:
+        source: what `ingest` found in this run, so that all stages of a run agree; None looks again.
+        attempt: counts from 1 within one run of the flow.
+        beam_args: options for Beam's pipeline, as on its own command line.
+    """
+
+    config: RunConfig
+    data_root: Path
+    source: SourceSummary | None = None
+    attempt: int = 1
+    beam_args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult:
+    """What came of a stage. `outcome` is "done" or "already done"; `summary` has JSON types only."""
+
+    stage: str
+    outcome: str
+    path: str
+    run_dir: str
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types; `StageResult(**saved)` is the inverse."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the work of an order lies: all of it follows from the config and the source's fingerprint."""
+
+    source: SourceSummary
+    dataset_digest: str
+    dataset: Path
+    run_digest: str
+    run_dir: Path
+
+    def of(self, stage: str) -> Path:
+        """Return the folder that a stage publishes, or for `train` publishes into."""
+        inside = {"train": "checkpoints", "sample": "samples", "evaluate": "scores", "report": "report"}
+        if stage in inside:
+            return self.run_dir / inside[stage]
+        return self.dataset if stage == "prepare" else Path(self.source.location)
+
+
+Stage = Callable[[Order, ReportProgress], StageResult]
+
+
+def source_of(result: StageResult) -> SourceSummary:
+    """Return what `ingest` found, from its result."""
+    return SourceSummary(**{**result.summary, "notes": tuple(result.summary["notes"])})
+
+
+def locate(order: Order) -> Place:
+    """Return where the data set and the run of an order lie. Lists the source, and draws nothing.
+
+    Raises:
+        ConfigError, DataError: the source is missing or cannot be used.
+    """
+    from beam_jobs.sources import plan
+
+    source = order.source or plan(order.config.data, order.data_root)
+    dataset = dataset_digest(order.config.data, source.fingerprint)
+    return Place(
+        source=source,
+        dataset_digest=dataset,
+        dataset=dataset_folder(order.data_root, order.config.data, source.name, dataset),
+        run_digest=run_digest(order.config, dataset),
+        run_dir=run_folder(order.data_root, order.config, dataset),
+    )
+
+
+def ingest(order: Order, report_progress: ReportProgress) -> StageResult:
+    """Bring the pictures here (synthetic: draw them) and list them."""
+    from beam_jobs import sources
+
+    with lineage.recorded("ingest", order.attempt) as entry:
+        location = Path(sources.plan(order.config.data, order.data_root).location)
+        before = _stamp(location)
+        source = sources.ingest(order.config.data, order.data_root, report_progress)
+        place = locate(dataclasses.replace(order, source=source))
+        known = lineage.read_run(place.run_dir) is not None
+        _start_run(order, place)
+        entry.run_dir = place.run_dir
+        entry.outcome = ALREADY_DONE if known and before == _stamp(location) else DONE
+    return _result(entry, location, dataclasses.asdict(source))
+
+
+def prepare(order: Order, report_progress: ReportProgress) -> StageResult:
+    """Turn the pictures into TFRecord shards, with Beam."""
+    place = locate(order)
+    _start_run(order, place)
+    with lineage.recorded("prepare", order.attempt, place.run_dir) as entry:
+        from beam_jobs import preprocess
+
+        before = _stamp(place.dataset)
+        dataset = preprocess.prepare(
+            order.config.data, order.data_root, beam_args=order.beam_args, report_progress=report_progress
+        )
+        entry.outcome = _outcome(before, dataset.path)
+    splits = {split: dataset.count(split) for split in dataset.splits}
+    return _result(entry, dataset.path, {"images": splits, "rejects": dict(dataset.rejects)})
+
+
+def train(order: Order, report_progress: ReportProgress) -> StageResult:
+    """Train the two networks, from the newest checkpoint on."""
+    place = locate(order)
+    dataset = _dataset(order, place)
+    _start_run(order, place)
+    with lineage.recorded("train", order.attempt, place.run_dir) as entry:
+        found = checkpoints.finished_checkpoint(place.run_dir, order.config)
+        if found is None:
+            from gan_core import training
+
+            found = training.train(order.config, dataset, place.run_dir, report_progress)
+        else:
+            entry.outcome = ALREADY_DONE
+    return _result(entry, found.path, {"images_seen": found.images_seen})
+
+
+def sample(order: Order, report_progress: ReportProgress) -> StageResult:
+    """Write pictures from the trained generator, a grid and the training's animation."""
+    place = locate(order)
+    checkpoint = _checkpoint(order, place)
+    _start_run(order, place)
+    with lineage.recorded("sample", order.attempt, place.run_dir) as entry:
+        from gan_core import sampling
+
+        before = _stamp(place.run_dir / "samples")
+        samples = sampling.sample(order.config, checkpoint, report_progress)
+        entry.outcome = _outcome(before, samples.path)
+    return _result(entry, samples.path, {"count": samples.count, "seed": samples.seed})
+
+
+def evaluate(order: Order, report_progress: ReportProgress) -> StageResult:
+    """Measure the trained generator against the real pictures."""
+    place = locate(order)
+    dataset, checkpoint = _dataset(order, place), _checkpoint(order, place)
+    _start_run(order, place)
+    with lineage.recorded("evaluate", order.attempt, place.run_dir) as entry:
+        from gan_core import metrics
+
+        before = _stamp(place.run_dir / "scores")
+        scores = metrics.evaluate(order.config, checkpoint, dataset, report_progress)
+        entry.outcome = _outcome(before, scores.path)
+    return _result(
+        entry, scores.path, {"scores": {name: dict(facts) for name, facts in scores.values.items()}}
+    )
+
+
+def report(order: Order, report_progress: ReportProgress) -> StageResult:
+    """Write the HTML page about the run, with whatever the run has by now."""
+    place = locate(order)
+    dataset = _dataset(order, place)
+    _start_run(order, place)
+    with lineage.recorded("report", order.attempt, place.run_dir) as entry:
+        from gan_core.report import write_report
+
+        before = _stamp(place.run_dir / "report")
+        page = write_report(place.run_dir, dataset)
+        entry.outcome = _outcome(before, page.path.parent)
+    return _result(entry, page.path, {})
+
+
+STAGES: dict[str, Stage] = {
+    "ingest": ingest,
+    "prepare": prepare,
+    "train": train,
+    "sample": sample,
+    "evaluate": evaluate,
+    "report": report,
+}
+
+
+def check_inputs(name: str, order: Order) -> None:
+    """Raise ConfigError, naming the command that makes it, when the stage `name` lacks an input on disk."""
+    place = locate(order)
+    if name in ("train", "evaluate", "report"):
+        _dataset(order, place)
+    if name in ("sample", "evaluate"):
+        _checkpoint(order, place)
+
+
+def _start_run(order: Order, place: Place) -> None:
+    lineage.start_run(place.run_dir, order.config, place.run_digest, place.dataset_digest, place.dataset)
+
+
+def _dataset(order: Order, place: Place) -> DatasetManifest:
+    try:
+        dataset = DatasetManifest.load(place.dataset)
+    except ArtifactError as error:
+        if (place.dataset / artifacts.MANIFEST).exists():
+            raise
+        make = lineage.command("prepare", order.config, order.data_root)
+        raise ConfigError(f"{error}; make it with: {make}") from None
+    return dataset
+
+
+def _checkpoint(order: Order, place: Place) -> Checkpoint:
+    found = checkpoints.finished_checkpoint(place.run_dir, order.config)
+    if found is None:
+        make = lineage.command("train", order.config, order.data_root)
+        raise ConfigError(f"there is no finished training at {place.run_dir}; make it with: {make}")
+    return found
+
+
+def _result(entry: lineage.StageEntry, path: Path, summary: Mapping[str, Any]) -> StageResult:
+    return StageResult(
+        stage=entry.stage, outcome=entry.outcome, path=str(path), run_dir=str(entry.run_dir), summary=summary
+    )
+
+
+def _stamp(folder: Path) -> tuple[int, int] | None:
+    """Return what changes when `folder` is published anew, None where it is not published."""
+    try:
+        facts = (folder / artifacts.MANIFEST).stat()
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_mtime_ns
+
+
+def _outcome(before: tuple[int, int] | None, folder: Path) -> str:
+    """Tell work from none by what was published: the check itself stays with the stage's own function.
+
+    Asking `artifacts.find` beforehand would read every byte of a data set a second time.
+    """
+    return ALREADY_DONE if before is not None and before == _stamp(folder) else DONE

@@ -1,0 +1,120 @@
+"""One Prefect task a stage. The policy is in the decorators; the body runs the stage in a child process.
+
+A stage that already has its result returns at once, so a retry resumes in the same run directory, and
+Prefect's own result cache stays off: it would not notice deleted files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.runtime import task_run
+from prefect.tasks import exponential_backoff
+
+from flows.children import run_in_child
+from flows.console import Display, Silence, finished_text, shown
+from flows.output import new_log
+from flows.policy import DAY, HOUR, MINUTE, RETRY_JITTER, worth_a_retry
+from flows.stages import STAGES, Order, StageResult, locate
+from flows.ui import ProgressArtifact
+from gan_core.progress import Progress
+
+
+@dataclass(frozen=True)
+class View:
+    """Who watches a run: where progress is shown, and whether the children's own output is left on stderr."""
+
+    display: Display = field(default_factory=Silence)
+    verbose: bool = False
+
+
+VIEW: ContextVar[View] = ContextVar("faceloom_view")
+
+_COMMON: dict[str, Any] = {
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+    "retry_condition_fn": worth_a_retry,
+    "retry_jitter_factor": RETRY_JITTER,
+}
+
+
+@task(
+    retries=2, retry_delay_seconds=exponential_backoff(5), timeout_seconds=6 * HOUR, tags=["cpu"], **_COMMON
+)
+def ingest(order: Order) -> StageResult:
+    """Bring the pictures here and list them."""
+    return perform("ingest", order)
+
+
+@task(retries=2, retry_delay_seconds=exponential_backoff(10), timeout_seconds=DAY, tags=["cpu"], **_COMMON)
+def prepare(order: Order) -> StageResult:
+    """Turn the pictures into TFRecord shards; finished shards are kept over a retry."""
+    return perform("prepare", order)
+
+
+@task(
+    retries=5, retry_delay_seconds=exponential_backoff(10), timeout_seconds=7 * DAY, tags=["gpu"], **_COMMON
+)
+def train(order: Order) -> StageResult:
+    """Train; a retry goes on from the newest checkpoint. Half an hour without a log line is a hang."""
+    return perform("train", order, stall_seconds=30 * MINUTE)
+
+
+@task(
+    retries=2, retry_delay_seconds=exponential_backoff(5), timeout_seconds=6 * HOUR, tags=["gpu"], **_COMMON
+)
+def sample(order: Order) -> StageResult:
+    """Write pictures from the trained generator."""
+    return perform("sample", order)
+
+
+@task(
+    retries=2, retry_delay_seconds=exponential_backoff(5), timeout_seconds=6 * HOUR, tags=["gpu"], **_COMMON
+)
+def evaluate(order: Order) -> StageResult:
+    """Measure the trained generator."""
+    return perform("evaluate", order)
+
+
+@task(retries=1, retry_delay_seconds=exponential_backoff(5), timeout_seconds=HOUR, tags=["cpu"], **_COMMON)
+def report(order: Order) -> StageResult:
+    """Write the page about the run."""
+    return perform("report", order)
+
+
+def perform(name: str, order: Order, *, stall_seconds: float | None = None) -> StageResult:
+    """Run the stage `name` in a child process, and tell the terminal, Prefect's log and its UI about it."""
+    view, logger = VIEW.get(View()), get_run_logger()
+    display = view.display
+    bar = ProgressArtifact(name, logger)
+    attempt = int(task_run.run_count or 1)
+
+    def report_progress(progress: Progress) -> None:
+        display.progress(progress)
+        bar.show(progress)
+
+    start = time.monotonic()
+    display.started(name, shown(locate(order).of(name)), attempt)
+    log = None if view.verbose else new_log(order.data_root, name)
+    try:
+        result = run_in_child(
+            name,
+            STAGES[name],
+            dataclasses.replace(order, attempt=attempt),
+            report_progress,
+            log=log,
+            stall_seconds=stall_seconds,
+        )
+    except Exception as error:
+        display.failed(name, error)
+        raise
+    seconds = time.monotonic() - start
+    display.finished(result, seconds)
+    logger.info(finished_text(result, seconds))
+    return result

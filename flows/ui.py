@@ -1,0 +1,102 @@
+"""What a run leaves in Prefect's UI: a progress bar a stage, a summary, the scores, a link to the report."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+import httpx
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.exceptions import PrefectException
+
+from flows.stages import StageResult
+from gan_core.config import RunConfig
+from gan_core.progress import Progress
+
+UPDATE_EVERY_SECONDS = 10.0
+Logger = logging.Logger | logging.LoggerAdapter[Any]
+
+
+class ProgressArtifact:
+    """One stage's bar in the UI and its lines in Prefect's log, both at most every UPDATE_EVERY_SECONDS."""
+
+    def __init__(self, stage: str, logger: Logger) -> None:
+        self._stage = stage
+        self._logger = logger
+        self._id: UUID | None = None
+        self._shown = -UPDATE_EVERY_SECONDS
+        self._reachable = True
+
+    def show(self, progress: Progress) -> None:
+        """Bring bar and log up to date. A server that is away costs the bar, not the stage."""
+        ended = progress.done >= progress.total
+        if not self._reachable or (time.monotonic() - self._shown < UPDATE_EVERY_SECONDS and not ended):
+            return
+        self._shown = time.monotonic()
+        figures = "".join(f", {name} {value:.4g}" for name, value in progress.figures.items())
+        self._logger.info(
+            "%s: %d of %d %s%s", self._stage, progress.done, progress.total, progress.unit, figures
+        )
+        percent = 100.0 * min(1.0, progress.done / max(1, progress.total))
+        try:
+            if self._id is None:
+                key, description = f"faceloom-{self._stage}", f"{self._stage}: {progress.unit}"
+                self._id = cast(UUID, create_progress_artifact(percent, key=key, description=description))
+            else:
+                update_progress_artifact(self._id, progress=percent)
+        except (httpx.HTTPError, PrefectException) as error:
+            self._reachable = False
+            self._logger.warning("the progress bar of %s stops here: %s", self._stage, error)
+
+
+def publish_summary(config: RunConfig, results: Sequence[StageResult]) -> None:
+    """Create the summary, the table of scores and the link to the report of one finished run."""
+    by_stage = {result.stage: result for result in results}
+    create_markdown_artifact(
+        summary_markdown(config, results), key="faceloom-summary", description="what was done"
+    )
+    create_table_artifact(
+        score_rows(by_stage["evaluate"].summary.get("scores", {})),
+        key="faceloom-scores",
+        description="measured scores",
+    )
+    page = Path(by_stage["report"].path).absolute()
+    create_link_artifact(page.as_uri(), link_text=page.name, key="faceloom-report", description="the report")
+
+
+def summary_markdown(config: RunConfig, results: Sequence[StageResult]) -> str:
+    """Return a small Markdown page: preset, run folder, and a table of the stages."""
+    rows = [f"| {result.stage} | {result.outcome} | `{result.path}` |" for result in results]
+    head = [
+        f"# {config.preset}",
+        "",
+        f"`{results[-1].run_dir}`",
+        "",
+        "| stage | outcome | where |",
+        "|---|---|---|",
+    ]
+    return "\n".join([*head, *rows])
+
+
+def score_rows(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return one row a measure: its value, its floor (real against real), unit, and which way is better."""
+    return [
+        {
+            "measure": name,
+            "value": facts.get("value"),
+            "floor": facts.get("floor"),
+            "unit": facts.get("unit"),
+            "better": facts.get("better"),
+        }
+        for name, facts in scores.items()
+    ]

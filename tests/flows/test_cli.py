@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import terminal
+from flows.cli import cli
+from flows.stages import STAGES, Order, StageResult
+from gan_core import errors
+from gan_core.progress import Progress, ReportProgress
+from tests.flows.fake_stages import behave, calls
+from tests.flows.test_children import pid_in, until
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("tensorflow", "keras", "apache_beam", "prefect", "matplotlib", "rich")
+MANY = "must be a whole number in [2, 65536]"
+
+
+def faceloom(*args: str | Path) -> int:
+    """Run a command line in this process and return its exit code."""
+    return terminal.run(cli, [str(arg) for arg in args])
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FACELOOM_DATA_ROOT", raising=False)
+
+
+MISTAKES = [
+    (["trian"], "unknown command 'trian' (did you mean 'train'?); known: run, prepare, train, sample, evaluate, "
+     "report, presets, runs, doctor"),
+    (["run", "smok"], "unknown preset 'smok' (did you mean 'smoke'?); known: celeba64, quickstart, smoke"),
+    (["run", "my.toml"], "preset file 'my.toml' does not exist; name one of celeba64, quickstart, smoke or a file"),
+    (["run", "--dryrun"], "no such option '--dryrun' (Possible options: --dry-run); see faceloom run --help"),
+    (["run", "smoke", "quickstart"], "got unexpected extra argument (quickstart); see faceloom run --help"),
+    (["run", "--set"], "option '--set' requires an argument; see faceloom --help"),
+    (["run", "--set", "speed"], "--set takes section.key=value, for example train.total_kimg=20; got 'speed'"),
+    (["run", "--set", "trian.seed=1"], "unknown section 'trian' (did you mean 'train'?); known: data, model, train, eval"),
+    (["run", "--set", "model.nam=dcgan"], "unknown key 'model.nam' (did you mean 'name'?); known in model: name, "
+     "base_channels, max_channels, latent_size, dropout"),
+    (["run", "--set", "train.batch_size=many"], f"train.batch_size {MANY}, got 'many'"),
+    (["run", "--set", "train.batch_size=1"], "train.batch_size must be in [2, 65536], got 1"),
+    (["run", "--set", "train.xla=maybe"], "train.xla must be true or false, got 'maybe'"),
+    (["run", "--set", "model.name=stylegan"], "model.name must be one of dcgan, got 'stylegan'"),
+    (["sample", "--count", "none"], "eval.sample_count must be a whole number in [1, 10000000], got 'none'"),
+    (["sample", "--format", "jpg"], "eval.sample_format must be one of png, npz, got 'jpg' (did you mean 'png'?)"),
+    (["run", "celeba64"], "data.path is empty and data.kind=celeba reads pictures of yours; give --source PATH, or "
+     "data.kind=synthetic to let faceloom draw them"),
+    (["run", "--source", "no/faces"], "data.path '{here}/no/faces' does not exist; '{here}' has a.txt, empty"),
+    (["run", "--source", "a.txt"], "data.path '{here}/a.txt' is neither a folder nor a zip archive; unpack it and "
+     "name the folder"),
+    (["run", "smoke", "--data-root", "a.txt/data"], "cannot create the folder a.txt/data: Not a directory; choose "
+     "another --data-root"),
+    (["train", "smoke"], "there is no dataset at data/datasets/synthetic-32-{dataset}: manifest.json is missing; "
+     "make it with: faceloom prepare smoke"),
+    (["sample", "smoke", "--set", "train.seed=3"], "there is no finished training at data/runs/smoke-{run}; make it "
+     "with: faceloom train smoke --set train.seed=3"),
+    (["train", "smoke", "--", "--runner=X"], "faceloom train takes nothing after --, got '--runner=X'; only run and "
+     "prepare hand it to Beam"),
+    (["run", "--"], "nothing follows --; it takes Beam's options, for example -- --direct_num_workers=4"),
+    (["presets", "nothing"], "unknown preset 'nothing'; known: celeba64, quickstart, smoke"),
+]  # fmt: skip
+
+
+def expected(message: str, here: Path, args: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Fill in what depends on the machine: the working directory, and the digests as --dry-run says them."""
+    if "{dataset}" in message or "{run}" in message:
+        faceloom("run", *args[1:], "--dry-run", "--json")
+        plan = json.loads(capsys.readouterr().out)
+        return message.format(dataset=plan["dataset"]["digest"][:12], run=plan["run"]["digest"][:12])
+    return message.replace("{here}", str(here))
+
+
+@pytest.mark.parametrize(("args", "message"), MISTAKES, ids=[" ".join(args) for args, _ in MISTAKES])
+def test_a_mistake_is_one_line(
+    args: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mistake of the user's costs exactly one line on stderr, which names value and fix, and exit code 2."""
+    (tmp_path / "a.txt").write_text("no picture")
+    (tmp_path / "empty").mkdir()
+    message = expected(message, tmp_path, args, capsys)
+    assert faceloom(*args) == 2
+    assert tuple(capsys.readouterr()) == ("", f"faceloom: error: {message}\n")
+
+
+def test_mistakes_and_help_import_nothing_heavy(tmp_path: Path) -> None:
+    """Neither a mistake, nor help, presets, runs or a dry run imports TensorFlow, Beam, Prefect or plotting."""
+    lines = [args for args, _ in MISTAKES]
+    lines += [["--help"], ["run", "-h"], ["--version"], ["presets"], ["presets", "smoke"], ["runs"]]
+    lines += [["run", "smoke", "--dry-run"]]
+    code = (
+        "import sys\nfrom flows import terminal\nfrom flows.cli import cli\n"
+        f"for args in {lines!r}: terminal.run(cli, args)\n"
+        f"print('imported:', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.splitlines()[-1] == "imported: []"
+    assert len(done.stderr.splitlines()) == len(MISTAKES)
+
+
+@pytest.mark.parametrize("args", [["--json", "run", "smok"], ["run", "smok", "--json"]])
+def test_with_json_an_error_is_json_too(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json, wherever it stands, stdout has one document with type, message and exit code."""
+    assert faceloom(*args) == 2
+    message = "unknown preset 'smok' (did you mean 'smoke'?); known: celeba64, quickstart, smoke"
+    assert json.loads(capsys.readouterr().out) == {
+        "error": {"type": "ConfigError", "message": message, "exit_code": 2}
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [("ConfigError", 2), ("DataError", 3), ("Diverged", 4), ("ArtifactError", 5), ("StageFailed", 6), ("Interrupted", 130)],
+)
+def test_each_error_has_its_exit_code(
+    kind: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error of a stage becomes one line and its exit code, and is in `faceloom --help`."""
+
+    def fail(_order: Order, _report: ReportProgress) -> StageResult:
+        raise getattr(errors, kind)("two\nlines")
+
+    monkeypatch.setitem(STAGES, "ingest", fail)
+    assert faceloom("prepare", "smoke", "-q") == code
+    assert tuple(capsys.readouterr()) == ("", "faceloom: error: two lines\n")
+    faceloom("--help")
+    assert f"\n    {code} " in capsys.readouterr().out
+
+
+def test_a_bug_is_one_line_and_a_saved_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What nobody expected ends with 1, and the line says where the traceback is."""
+
+    def fail(_order: Order, _report: ReportProgress) -> StageResult:
+        raise ZeroDivisionError("of all things")
+
+    monkeypatch.setitem(STAGES, "ingest", fail)
+    assert faceloom("prepare", "smoke", "-q") == 1
+    (path,) = Path("data/.faceloom").glob("crash-*.txt")
+    message = f"a bug: ZeroDivisionError: of all things; the traceback is in {path}"
+    assert capsys.readouterr().err == f"faceloom: error: {message}\n"
+    assert path.read_text().rstrip().endswith("ZeroDivisionError: of all things")
+
+
+def test_a_stage_alone_keeps_the_libraries_noise_off_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What a stage's libraries write to descriptors 1 and 2 is in the log; stderr has the progress, stdout JSON."""
+
+    def noisy(name: str, order: Order, report: ReportProgress) -> StageResult:
+        os.write(1, b"noise\n")
+        os.write(2, b"more noise\n")
+        report(Progress(name, 1, 1))
+        return StageResult(stage=name, outcome="done", path=f"data/{name}", run_dir="data/runs/r")
+
+    for name in ("ingest", "prepare"):
+        monkeypatch.setitem(STAGES, name, lambda order, report, name=name: noisy(name, order, report))
+    assert faceloom("prepare", "smoke", "--json") == 0
+    out, err = capfd.readouterr()
+    assert [stage["path"] for stage in json.loads(out)["stages"]] == ["data/ingest", "data/prepare"]
+    assert "noise" not in err
+    assert err.splitlines()[-1].startswith("prepare  done in ")
+    logs = sorted(Path("data/.faceloom/logs").glob("*.log"))
+    assert [log.read_text() for log in logs] == ["noise\nmore noise\n"] * 2
+
+
+def test_beam_gets_what_follows_the_dashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`faceloom prepare -- --runner=X` hands --runner=X on, and does not take it for a preset."""
+    seen: list[tuple[str, tuple[str, ...]]] = []
+
+    def note(order: Order, _report: ReportProgress) -> StageResult:
+        seen.append((order.config.preset, order.beam_args))
+        return StageResult(stage="prepare", outcome="done", path="p", run_dir="r")
+
+    for name in ("ingest", "prepare"):
+        monkeypatch.setitem(STAGES, name, note)
+    assert faceloom("prepare", "-q", "--", "--runner=X", "--y") == 0
+    assert seen == [("quickstart", ("--runner=X", "--y"))] * 2
+
+
+def test_a_dry_run_says_all_and_does_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--dry-run names config, folders and the state of each stage, and leaves no file behind."""
+    assert faceloom("run", "smoke", "--set", "train.seed=5", "--dry-run", "--json") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["config"]["train"]["seed"] == 5
+    assert plan["source"]["counts"]["train"] > 0
+    assert [(stage["stage"], stage["state"]) for stage in plan["stages"]] == [(name, "would run") for name in STAGES]
+    assert plan["run"]["path"] == f"data/runs/smoke-{plan['run']['digest'][:12]}"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_presets_show_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    """`presets NAME --json` has value, default, allowed values and help of each option."""
+    assert faceloom("presets", "smoke", "--json") == 0
+    options = {row["key"]: row for rows in json.loads(capsys.readouterr().out)["options"].values() for row in rows}
+    assert options["train.batch_size"] == {
+        "key": "train.batch_size",
+        "value": 32,
+        "default": 128,
+        "allowed": "in [2, 65536]",
+        "help": "images a step",
+    }
+    assert faceloom("presets", "--json") == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [(preset["name"], bool(preset["about"]), bool(preset["command"])) for preset in listed] == [
+        ("celeba64", True, True),
+        ("quickstart", True, True),
+        ("smoke", True, True),
+    ]
+
+
+SCRIPT = """
+import sys
+from flows import stages, terminal
+from flows.cli import cli
+from tests.flows.fake_stages import FAKES
+if __name__ == "__main__":
+    stages.STAGES.update(FAKES)
+    sys.exit(terminal.run(cli, sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def start(tmp_path: Path, prefect_url: str) -> Any:
+    """Return a function that starts `faceloom` with fake stages and the tests' Prefect server."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_API_URL": prefect_url}
+
+    def start(*args: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(script), *args]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+
+    return start
+
+
+def test_run_through_prefect(start: Any, tmp_path: Path) -> None:
+    """`run` prints scores and time; a failure is one line with the stage's exit code; a second run does nothing."""
+    behave(tmp_path / "data", "report", "DataError")
+    failed = start("run", "smoke", "-q")
+    out, err = failed.communicate()
+    assert (failed.returncode, out, err) == (3, "", "faceloom: error: report says DataError\n")
+    worked = start("run", "smoke", "--json")
+    document = json.loads(worked.communicate()[0])
+    assert worked.returncode == 0
+    outcomes = [stage["outcome"] for stage in document["stages"]]
+    assert outcomes == ["already done"] * 5 + ["done"]
+    assert document["scores"]["swd"]["value"] == 2.5
+    again = start("run", "smoke")
+    out, err = again.communicate()
+    first, score, *_ = out.splitlines()
+    assert first == "nothing to do: every stage is already done"
+    assert score == "swd       2.5 (real against real 0.5; SWD x1000, lower is better)"
+    assert err.splitlines()[1:3] == [f"ingest   {first_place(tmp_path)}", "ingest   already done: data/ingest.done"]
+
+
+def first_place(_root: Path) -> str:
+    """Return where the fake source's pictures are said to be: what the real plan says for the preset."""
+    from flows.stages import locate
+    from gan_core.config import load_config
+
+    return str(Path(locate(Order(config=load_config("smoke"), data_root=Path("data"))).source.location).relative_to(Path.cwd()))
+
+
+def test_sigterm_to_run_saves_and_ends(start: Any, tmp_path: Path) -> None:
+    """SIGTERM to `faceloom run` reaches the stage once, which saves; the exit code is 130, and nothing is left."""
+    root = tmp_path / "data"
+    behave(root, "train", "save at SIGTERM")
+    process = start("run", "smoke", "-q")
+    until((root / "train.ready").exists)
+    process.terminate()
+    out, err = process.communicate()
+    message = "interrupted; what is finished is kept, and the same command continues"
+    assert (process.returncode, out, err) == (130, "", f"faceloom: error: {message}\n")
+    assert calls(root)[-1] == "train saved after 1 SIGTERM"
+    assert not Path(f"/proc/{pid_in(root / 'train.pid')}").exists()

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prefect import Task, flow
+from prefect.cache_policies import NO_CACHE
+
+from flows import stages, tasks
+from flows.pipeline import pipeline
+from flows.policy import DAY, HOUR, worth_a_retry
+from flows.stages import Order, StageResult, source_of
+from gan_core import errors
+from gan_core.config import load_config
+from gan_core.errors import FaceloomError, StageFailed
+from tests.flows.fake_stages import FAKES, NAMES, behave, calls
+from tests.flows.test_children import alive, pid_in, until
+
+# Prefect's timeouts use SIGALRM, which is pytest-timeout's as well.
+pytestmark = [pytest.mark.usefixtures("prefect_url", "fakes"), pytest.mark.timeout(method="thread")]
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fake stages under the real tasks, whose retries do not wait."""
+    for name in NAMES:
+        monkeypatch.setitem(stages.STAGES, name, FAKES[name])
+        monkeypatch.setattr(tasks, name, getattr(tasks, name).with_options(retry_delay_seconds=0))
+
+
+def run(root: Path) -> list[StageResult]:
+    """Run the whole flow."""
+    return pipeline(load_config("smoke"), root)
+
+
+@flow
+def training_alone(order: Order) -> StageResult:
+    """A flow of one task."""
+    return tasks.train(order)
+
+
+def train(root: Path) -> StageResult:
+    """Run the flow of one task."""
+    return training_alone(Order(config=load_config("smoke"), data_root=root))
+
+
+def test_each_stage_runs_once_and_a_second_run_does_nothing(prefect_url: str, tmp_path: Path) -> None:
+    """All six stages run once, in order, and leave artifacts in the UI; the same again executes nothing."""
+    first = run(tmp_path)
+    assert [(result.stage, result.outcome) for result in first] == [(name, "done") for name in NAMES]
+    assert calls(tmp_path) == [f"{name} 1 {what}" for name in NAMES for what in ("starts", "done")]
+    assert_artifacts(prefect_url, tmp_path)
+    second = run(tmp_path)
+    assert [(result.stage, result.outcome) for result in second] == [(name, "already done") for name in NAMES]
+
+
+def assert_artifacts(url: str, root: Path) -> None:
+    """Check summary, scores, a link to the report as a file URL, and full progress bars, under fixed keys."""
+    query = {"artifacts": {"key": {"like_": "faceloom-"}}}
+    found = {
+        artifact["key"]: artifact["data"]
+        for artifact in httpx.post(f"{url}/artifacts/latest/filter", json=query).json()
+    }
+    assert "| train | done |" in found["faceloom-summary"]
+    scores = {"measure": "swd", "value": 2.5, "floor": 0.5, "unit": "SWD x1000", "better": "lower"}
+    assert json.loads(found["faceloom-scores"]) == [scores]
+    assert found["faceloom-report"] == f"[report.done]({(root / 'report.done').as_uri()})"
+    assert [found[f"faceloom-{name}"] for name in ("ingest", "prepare", "train", "sample", "evaluate")] == [
+        100.0
+    ] * 5
+
+
+def test_a_failed_stage_repeats_alone(tmp_path: Path) -> None:
+    """After `evaluate` has used up its retries, the same command repeats it and what follows, no more."""
+    behave(tmp_path, "evaluate", "bug", "bug", "bug")
+    with pytest.raises(StageFailed, match="evaluate failed: ValueError: no such thing"):
+        run(tmp_path)
+    assert [line for line in calls(tmp_path) if line.startswith("evaluate")] == [
+        "evaluate 1 starts",
+        "evaluate 2 resumes",
+        "evaluate 3 resumes",
+    ]
+    assert not [line for line in calls(tmp_path) if line.startswith("report")]
+    outcomes = {result.stage: result.outcome for result in run(tmp_path)}
+    assert [stage for stage, outcome in outcomes.items() if outcome == "done"] == ["evaluate", "report"]
+
+
+def test_a_killed_child_is_tried_again_where_it_was(tmp_path: Path) -> None:
+    """A SIGKILL costs one attempt; the next one resumes what the first one left."""
+    behave(tmp_path, "train", "kill")
+    assert train(tmp_path).outcome == "done"
+    assert calls(tmp_path) == ["train 1 starts", "train 2 resumes", "train 2 done"]
+
+
+@pytest.mark.parametrize("kind", ["ConfigError", "DataError", "Diverged", "Interrupted"])
+def test_mistakes_are_final(kind: str, tmp_path: Path) -> None:
+    """What would fail the same way again is not tried again, and comes out of the flow as it is."""
+    behave(tmp_path, "train", kind)
+    with pytest.raises(FaceloomError) as caught:
+        train(tmp_path)
+    assert (type(caught.value), str(caught.value)) == (getattr(errors, kind), f"train says {kind}")
+    assert calls(tmp_path) == ["train 1 starts"]
+
+
+def test_a_hanging_stage_is_stopped_at_its_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect's timeout ends the child and what the child started; nothing is left behind."""
+    monkeypatch.setattr(tasks, "train", tasks.train.with_options(timeout_seconds=5, retries=0))
+    behave(tmp_path, "train", "hang")
+    with pytest.raises(TimeoutError):
+        train(tmp_path)
+    assert not alive(pid_in(tmp_path / "train.pid"))
+    until(lambda: not alive(pid_in(tmp_path / "train.grandchild")))
+
+
+@pytest.mark.parametrize(
+    ("name", "retries", "timeout_seconds", "tag"),
+    [
+        ("ingest", 2, 6 * HOUR, "cpu"),
+        ("prepare", 2, DAY, "cpu"),
+        ("train", 5, 7 * DAY, "gpu"),
+        ("sample", 2, 6 * HOUR, "gpu"),
+        ("evaluate", 2, 6 * HOUR, "gpu"),
+        ("report", 1, HOUR, "cpu"),
+    ],
+)
+def test_the_policy_of_each_task(name: str, retries: int, timeout_seconds: int, tag: str) -> None:
+    """Retries, timeout and tag of each task; none is cached or persisted by Prefect."""
+    task: Task[Any, Any] = getattr(tasks, name)
+    assert (task.retries, task.timeout_seconds, task.tags) == (retries, timeout_seconds, {tag})
+    assert (task.cache_policy, task.persist_result, task.retry_condition_fn) == (
+        NO_CACHE,
+        False,
+        worth_a_retry,
+    )
+    assert task.retry_jitter_factor == 0.5
+
+
+def test_what_ingest_found_survives_json() -> None:
+    """The summary of `ingest` turns back into the SourceSummary that the later stages get."""
+    summary = {
+        "kind": "folder",
+        "name": "a",
+        "location": "b",
+        "fingerprint": "c",
+        "counts": {"train": 1},
+        "notes": ["n"],
+    }
+    source = source_of(StageResult(stage="ingest", outcome="done", path="b", run_dir="r", summary=summary))
+    assert (source.name, source.counts, source.notes) == ("a", {"train": 1}, ("n",))
