@@ -26,9 +26,7 @@ from gan_core.handoff import Shard, SourceSummary
 REJECTS, PREVIEW = "rejects.jsonl", "preview.png"
 
 
-def check_rejects(
-    config: DataConfig, summary: SourceSummary, receipts: Sequence[Receipt], draft: Path
-) -> None:
+def check_rejects(config: DataConfig, summary: SourceSummary, receipts: Sequence[Receipt], draft: Path) -> None:
     """Raise DataError when too many pictures are rejects, or none is left for training.
 
     The list of the rejects stays in the draft, so that it can be looked at.
@@ -55,9 +53,7 @@ def _advice(config: DataConfig, counts: Mapping[str, int], share: float) -> str:
         return f"data.crop={config.crop} does not fit pictures of this shape, set data.crop=center"
     if share == 1:
         return "repair them, or name another source"
-    return (
-        f"repair them, or set data.max_reject_fraction={math.ceil(share * 100) / 100:g} to go on without them"
-    )
+    return f"repair them, or set data.max_reject_fraction={math.ceil(share * 100) / 100:g} to go on without them"
 
 
 def _write_rejects(draft: Path, receipts: Sequence[Receipt]) -> list[Rejected]:
@@ -120,9 +116,7 @@ def _statistics(config: DataConfig, receipts: Sequence[Receipt]) -> dict[str, An
 
 def _versions() -> dict[str, str]:
     """Return the versions of what determines the pixels."""
-    libraries = {
-        name: PIL.features.version(name) for name in ("libjpeg_turbo", "jpg", "webp", "avif", "littlecms2")
-    }
+    libraries = {name: PIL.features.version(name) for name in ("libjpeg_turbo", "jpg", "webp", "avif", "littlecms2")}
     try:
         faceloom = importlib.metadata.version("faceloom")
     except importlib.metadata.PackageNotFoundError:  # a checkout that was never installed

@@ -152,9 +152,7 @@ def failure(draft: Path) -> FaceloomError | None:
 
 def record_failure(draft: Path, name: str, error: FaceloomError) -> None:
     """Leave the error for the launcher, as found while the shard `name` was written."""
-    write_json(
-        draft / WORK / "failed" / f"{name}.json", {"error": type(error).__name__, "message": str(error)}
-    )
+    write_json(draft / WORK / "failed" / f"{name}.json", {"error": type(error).__name__, "message": str(error)})
 
 
 class ShardProgress:

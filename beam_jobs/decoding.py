@@ -139,9 +139,7 @@ def _check_size(image: Image.Image, max_pixels: int, min_side: int) -> None:
     width, height = image.size
     if width * height > max_pixels:
         found, bound = width * height / 1e6, max_pixels / 1e6
-        raise Reject(
-            "too-large", f"{width}x{height} is {found:.1f} megapixels, data.max_megapixels is {bound:g}"
-        )
+        raise Reject("too-large", f"{width}x{height} is {found:.1f} megapixels, data.max_megapixels is {bound:g}")
     if min(width, height) < min_side:
         raise Reject("too-small", f"{width}x{height}, data.min_side is {min_side}")
 
@@ -165,9 +163,7 @@ def _describe(error: Exception) -> str:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-    except (
-        Exception
-    ):  # broken EXIF in an intact picture: viewers show it as it lies, and so is it taken here.
+    except Exception:  # broken EXIF in an intact picture: viewers show it as it lies, and so is it taken here.
         return image
     turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
     return image if turn is None else image.transpose(turn)
@@ -200,9 +196,7 @@ def _from_16_bit(values: npt.NDArray[np.generic]) -> Pixels:
     wide = values.astype(np.int64)
     low, high = int(wide.min()), int(wide.max())
     if low < 0 or high > 65535:
-        raise Reject(
-            "unsupported", f"integer pixels from {low} to {high}; white is defined for 8 and 16 bit only"
-        )
+        raise Reject("unsupported", f"integer pixels from {low} to {high}; white is defined for 8 and 16 bit only")
     return ((wide * 255 + 32767) // 65535).astype(np.uint8)
 
 
@@ -210,9 +204,7 @@ def _from_float(values: npt.NDArray[np.generic]) -> Pixels:
     wide = values.astype(np.float64)
     low, high = float(wide.min()), float(wide.max())
     if not 0 <= low <= high <= 255:  # false for NaN as well
-        raise Reject(
-            "unsupported", f"float pixels from {low:g} to {high:g}; white is defined as 1 or as 255 only"
-        )
+        raise Reject("unsupported", f"float pixels from {low:g} to {high:g}; white is defined as 1 or as 255 only")
     scaled: Pixels = np.floor(wide * (255 if high <= 1 else 1) + 0.5).astype(np.uint8)
     return scaled
 

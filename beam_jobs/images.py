@@ -26,6 +26,7 @@ from gan_core.config import DataConfig
 __all__ = [
     "CELEBA_BOXES",
     "EXTENSIONS",
+    "FILTERS",
     "FORMATS",
     "NORMALIZATIONS",
     "REASONS",
@@ -66,7 +67,7 @@ CELEBA_BOXES = {
     "celeba-178": Box(0, 20, 178),  # CenterCrop(178), the full width
 }
 
-_FILTERS = {
+FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
     "bicubic": Image.Resampling.BICUBIC,
     "bilinear": Image.Resampling.BILINEAR,
@@ -134,7 +135,7 @@ def resize(image: Pixels, side: int, filter: str = "lanczos") -> Pixels:
         return np.ascontiguousarray(image)
     channels = image.shape[2]
     picture = Image.fromarray(image[:, :, 0] if channels == 1 else image)
-    return np.asarray(picture.resize((side, side), _FILTERS[filter])).reshape(side, side, channels)
+    return np.asarray(picture.resize((side, side), FILTERS[filter])).reshape(side, side, channels)
 
 
 def flip(image: Pixels) -> Pixels:

@@ -12,9 +12,7 @@ from beam_jobs.books import WORK, stop_work
 from gan_core.progress import Progress, ReportProgress
 
 _POLL_SECONDS = 0.5
-_WINDOW_POLLS = (
-    20  # the rate is that of the last ten seconds: a resumed job, or a slow start, does not distort it
-)
+_WINDOW_POLLS = 20  # the rate is that of the last ten seconds: a resumed job, or a slow start, does not distort it
 
 
 def run_watched(job: Callable[[], None], draft: Path, total: int, report_progress: ReportProgress) -> None:

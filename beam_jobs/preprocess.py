@@ -85,9 +85,7 @@ def prepare(
     source.fetch(report_progress)
     summary, refs = listed or survey(source, config)
     with artifacts.publishing(final, resume=True) as draft:
-        if (
-            artifacts.find(final, "dataset", digest) is None
-        ):  # else the process that held the lock has made it
+        if artifacts.find(final, "dataset", digest) is None:  # else the process that held the lock has made it
             receipts = _make_shards(config, source, refs, draft, beam_args, report_progress)
             check_rejects(config, summary, receipts, draft)
             fields = manifest_fields(config, summary, source.attribute_names, receipts)
@@ -125,9 +123,7 @@ def _make_shards(
     return receipts
 
 
-def _run_pipeline(
-    job: ShardJob, refs: Sequence[ImageRef], totals: Mapping[str, int], beam_args: Sequence[str]
-) -> None:
+def _run_pipeline(job: ShardJob, refs: Sequence[ImageRef], totals: Mapping[str, int], beam_args: Sequence[str]) -> None:
     names = write_names(job.draft, [(shard_of(ref, totals), ref) for ref in refs])
     with quiet(), quiet_threads():
         pipeline = make_pipeline(check_beam_args(beam_args), beam_args, len(refs))
@@ -154,9 +150,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     split = arguments.index("--") if "--" in arguments else len(arguments)
-    parser = argparse.ArgumentParser(
-        prog="python -m beam_jobs.preprocess", description=run.__doc__, allow_abbrev=False
-    )
+    parser = argparse.ArgumentParser(prog="python -m beam_jobs.preprocess", description=run.__doc__, allow_abbrev=False)
     parser.add_argument("preset", help="a preset's name, or the path of a TOML file")
     parser.add_argument("--source", type=Path, help="folder or zip of the pictures")
     parser.add_argument("--data-root", type=Path, default=Path("data"))

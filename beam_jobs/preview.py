@@ -31,9 +31,7 @@ def picture_grid(images: Iterable[Pixels]) -> Pixels:
     side, _, channels = tiles[0].shape
     columns = min(COLUMNS, len(tiles))
     rows = -(-len(tiles) // columns)
-    grid = np.full(
-        (rows * (side + _GAP) + _GAP, columns * (side + _GAP) + _GAP, channels), _BACKDROP, np.uint8
-    )
+    grid = np.full((rows * (side + _GAP) + _GAP, columns * (side + _GAP) + _GAP, channels), _BACKDROP, np.uint8)
     for index, tile in enumerate(tiles):
         top, left = (_GAP + place * (side + _GAP) for place in divmod(index, columns))
         grid[top : top + side, left : left + side] = tile

@@ -18,7 +18,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import create_runner
 
 # Below this many pictures, two worker processes start for longer than they save. Measured in docs/data.md.
-MIN_PICTURES_FOR_PROCESSES = 6000
+MIN_PICTURES_FOR_PROCESSES = 8000
 _WORKER_CHOICES = ("--direct_num_workers", "--direct_running_mode")
 
 
@@ -74,9 +74,7 @@ def _local_runner(options: PipelineOptions, args: Sequence[str], pictures: int) 
             direct.direct_running_mode, direct.direct_num_workers = "multi_processing", cores
     if direct.direct_running_mode != "multi_processing":
         return FnApiRunner()
-    direct.direct_running_mode = (
-        "in_memory"  # the runner's own environment for `multi_processing` is not wanted
-    )
+    direct.direct_running_mode = "in_memory"  # the runner's own environment for `multi_processing` is not wanted
     return FnApiRunner(default_environment=worker_processes())
 
 

@@ -77,9 +77,7 @@ def prepare_shard(job: ShardJob, name: str, refs: Iterable[ImageRef]) -> None:
     except FaceloomError as error:
         record_failure(job.draft, name, error)
     except OSError as error:
-        message = (
-            f"cannot write {job.draft / name}: {error.strerror}; make room and run again, it continues there"
-        )
+        message = f"cannot write {job.draft / name}: {error.strerror}; make room and run again, it continues there"
         record_failure(job.draft, name, ArtifactError(message))
 
 
@@ -131,9 +129,7 @@ class _OpenShard:
         values = np.arange(256)
         sums, squares = (tuple((self.histogram * values**power).sum(axis=1).tolist()) for power in (1, 2))
         sha256 = sha256_file(draft / name)
-        return Receipt(
-            name, self.pictures, self.count, self.originals, sha256, sums, squares, tuple(self.rejects)
-        )
+        return Receipt(name, self.pictures, self.count, self.originals, sha256, sums, squares, tuple(self.rejects))
 
 
 def record_features(ref: ImageRef, image: Pixels, *, mirrored: bool) -> dict[str, Feature]:

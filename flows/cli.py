@@ -50,11 +50,7 @@ def what_to_make(command: F) -> F:
         **rest: Any,
     ) -> Any:
         own.data_root = data_root
-        short = [
-            f"{key}={value}"
-            for word, key in _SHORTCUTS.items()
-            if (value := rest.pop(word, None)) is not None
-        ]
+        short = [f"{key}={value}" for word, key in _SHORTCUTS.items() if (value := rest.pop(word, None)) is not None]
         config = load_config(preset, [*settings, *short], source=source)
         return command(own, config=config, data_root=data_root, **rest)
 
@@ -98,9 +94,7 @@ def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) 
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog=EXIT_CODES,
 )
-@click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
-)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @shared_options
 def cli(own: Terminal) -> None:
     """From a folder of faces to a trained, scored and reported GAN.
@@ -170,9 +164,7 @@ def train(own: Terminal, config: RunConfig, data_root: Path) -> None:
 )
 @click.option("--count", metavar="N", help="How many pictures; short for --set eval.sample_count=N.")
 @click.option("--seed", metavar="S", help="Picture i has seed S + i; short for --set eval.seed=S.")
-@click.option(
-    "--format", metavar="png|npz", help="Picture files or one array; short for --set eval.sample_format=..."
-)
+@click.option("--format", metavar="png|npz", help="Picture files or one array; short for --set eval.sample_format=...")
 def sample(own: Terminal, config: RunConfig, data_root: Path) -> None:
     """See help."""
     _alone(own, config, "sample")
@@ -199,9 +191,7 @@ def report(own: Terminal, config: RunConfig, data_root: Path) -> None:
     _alone(own, config, "report")
 
 
-@cli.command(
-    epilog=examples("faceloom presets", "faceloom presets quickstart", "faceloom presets mine.toml --json")
-)
+@cli.command(epilog=examples("faceloom presets", "faceloom presets quickstart", "faceloom presets mine.toml --json"))
 @shared_options
 @click.argument("name", required=False)
 def presets(own: Terminal, name: str | None) -> None:

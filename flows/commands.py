@@ -44,12 +44,8 @@ def run_alone(own: Terminal, config: RunConfig, names: Sequence[str]) -> None:
     check_inputs(names[0], order)
     artifacts.make_folder(order.data_root)
     quiet_libraries()
-    display, results = own.display(), []
-    try:
-        for name in names:
-            results.append(_stage(own, display, name, order))
-    finally:
-        display.close()
+    with own.display() as display:
+        results = [_stage(own, display, name, order) for name in names]
     own.emit({"stages": [result.to_json() for result in results]}, _text(results))
 
 
@@ -60,17 +56,12 @@ def run_flow(own: Terminal, config: RunConfig) -> None:
     plan = make_plan(order)
     artifacts.make_folder(order.data_root)
     if plan.done:
-        outcome = _outcome(
-            plan, artifacts.read_manifest(plan.place.of("evaluate"), "scores").fields["values"]
-        )
+        outcome = _outcome(plan, artifacts.read_manifest(plan.place.of("evaluate"), "scores").fields["values"])
         document = {"nothing_to_do": True, "stages": [], **outcome, "seconds": time.monotonic() - start}
         own.emit(document, f"{NOTHING_TO_DO}\n{_outcome_text(outcome)}")
         return
-    display = own.display()
-    try:
+    with own.display() as display:
         results = _through_prefect(own, display, order)
-    finally:
-        display.close()
     seconds = time.monotonic() - start
     idle = all(result.outcome == ALREADY_DONE for result in results)
     (scores,) = (result.summary["scores"] for result in results if result.stage == "evaluate")
@@ -117,9 +108,7 @@ def _through_prefect(own: Terminal, display: Display, order: Order) -> list[Stag
                 f"a stage ran out of time and was stopped ({error}); the same command continues"
             ) from error
         except httpx.HTTPError as error:
-            raise StageFailed(
-                f"the Prefect server at {url} is gone ({error}); the same command continues"
-            ) from error
+            raise StageFailed(f"the Prefect server at {url} is gone ({error}); the same command continues") from error
         finally:
             server.drain()
 
@@ -137,9 +126,7 @@ def _outcome(plan: Plan, scores: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _outcome_text(outcome: Mapping[str, Any]) -> str:
-    lines = [
-        f"{name:<10}{shown(outcome[name])}" for name in ("report", "grid", "animation") if name in outcome
-    ]
+    lines = [f"{name:<10}{shown(outcome[name])}" for name in ("report", "grid", "animation") if name in outcome]
     return "\n".join([*lines, *(_score_text(name, facts) for name, facts in outcome["scores"].items())])
 
 
@@ -167,7 +154,6 @@ def _dry_run_text(config: RunConfig, plan: Plan) -> str:
         lines += ["", f"[{section}]"]
         values = dataclasses.asdict(getattr(config, section))
         lines += [
-            f"{key} = {str(value).lower() if isinstance(value, bool) else value!r}"
-            for key, value in values.items()
+            f"{key} = {str(value).lower() if isinstance(value, bool) else value!r}" for key, value in values.items()
         ]
     return "\n".join(lines)

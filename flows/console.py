@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -173,9 +172,8 @@ class Pace:
         return "  ".join(words)
 
 
-def make_display(quiet: bool, stream: TextIO | None = None) -> Display:
+def make_display(quiet: bool, stream: TextIO) -> Display:
     """Return the display that fits: none, bars on a terminal, or lines."""
-    stream = stream or sys.stderr
     if quiet:
         return Silence()
     return Bars(stream) if stream.isatty() else Lines(stream)

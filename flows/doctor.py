@@ -29,9 +29,7 @@ print(json.dumps({"version": tf.__version__, "gpus": names, "cuda": tf.test.is_b
 """
 _BEAM = "import json, apache_beam; print(json.dumps({'version': apache_beam.__version__}))"
 # The server's modules as well: with a fastapi that is too new, only they fail.
-_PREFECT = (
-    "import json, prefect, prefect.server.api.server; print(json.dumps({'version': prefect.__version__}))"
-)
+_PREFECT = "import json, prefect, prefect.server.api.server; print(json.dumps({'version': prefect.__version__}))"
 
 
 @dataclass(frozen=True)
@@ -131,9 +129,7 @@ def _gpu(tensorflow: dict[str, Any]) -> Check:
             f"{', '.join(hardware)}, but TensorFlow does not see it; training runs on the CPU",
             fix,
         )
-    return Check(
-        "GPU", "warning", "none found; training runs on the CPU, which is enough for smoke and quickstart"
-    )
+    return Check("GPU", "warning", "none found; training runs on the CPU, which is enough for smoke and quickstart")
 
 
 def nvidia_gpus() -> list[str]:
@@ -168,9 +164,7 @@ def _data_root(data_root: Path) -> Check:
         elif not os.access(_existing(data_root), os.W_OK | os.X_OK):
             raise ConfigError(f"the folder {data_root} cannot be created below {_existing(data_root)}")
     except ConfigError as error:
-        return Check(
-            "data root", "missing", str(error), "choose another with --data-root or FACELOOM_DATA_ROOT"
-        )
+        return Check("data root", "missing", str(error), "choose another with --data-root or FACELOOM_DATA_ROOT")
     return Check("data root", "ok", f"{data_root.absolute()} is writable")
 
 
@@ -190,9 +184,7 @@ def _memory() -> Check:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIB
     if total >= _NEEDED_MEMORY_GIB:
         return Check("memory", "ok", f"{total:.1f} GiB")
-    return Check(
-        "memory", "missing", f"{total:.1f} GiB, {_NEEDED_MEMORY_GIB:g} needed", "use a larger machine"
-    )
+    return Check("memory", "missing", f"{total:.1f} GiB, {_NEEDED_MEMORY_GIB:g} needed", "use a larger machine")
 
 
 def _existing(path: Path) -> Path:

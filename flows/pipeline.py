@@ -14,9 +14,7 @@ from gan_core.config import RunConfig
 
 
 @flow(name="faceloom", flow_run_name="{config.preset}", persist_result=False)
-def pipeline(
-    config: RunConfig, data_root: Path = Path("data"), beam_args: tuple[str, ...] = ()
-) -> list[StageResult]:
+def pipeline(config: RunConfig, data_root: Path = Path("data"), beam_args: tuple[str, ...] = ()) -> list[StageResult]:
     """Take one configuration all the way. What is already done is not done again.
 
     Args:

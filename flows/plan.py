@@ -108,9 +108,7 @@ def _reported(order: Order, place: Place) -> bool:
     parts = {kind: artifacts.find(place.run_dir / kind, kind) for kind in ("samples", "scores")}
     digests = {kind: _digest(part) for kind, part in parts.items()}
     listed = inputs.get("parts", {})
-    return files == inputs.get("files") and all(
-        listed.get(kind) == digest for kind, digest in digests.items()
-    )
+    return files == inputs.get("files") and all(listed.get(kind) == digest for kind, digest in digests.items())
 
 
 def _sha256(run_dir: Path, name: str) -> str | None:

@@ -37,9 +37,7 @@ def temporary_server(data_root: Path) -> Iterator[str]:
         return
     port = _free_port()
     arguments = (port, new_log(data_root, "prefect"), os.getpid())
-    server = multiprocessing.get_context("spawn").Process(
-        target=_serve, args=arguments, name="faceloom-prefect"
-    )
+    server = multiprocessing.get_context("spawn").Process(target=_serve, args=arguments, name="faceloom-prefect")
     server.start()
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     try:

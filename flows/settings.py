@@ -32,9 +32,7 @@ def prefect_environment(data_root: Path, environment: Mapping[str, str]) -> dict
     if "PREFECT_API_URL" not in environment:
         home = data_root.absolute() / ".prefect"
         added["PREFECT_HOME"] = str(home)
-        added["PREFECT_RESULTS_LOCAL_STORAGE_PATH"] = str(
-            Path(environment.get("PREFECT_HOME", home)) / "storage"
-        )
+        added["PREFECT_RESULTS_LOCAL_STORAGE_PATH"] = str(Path(environment.get("PREFECT_HOME", home)) / "storage")
     return {name: value for name, value in added.items() if name not in environment}
 
 

@@ -178,9 +178,7 @@ def evaluate(order: Order, report_progress: ReportProgress) -> StageResult:
         before = _stamp(place.run_dir / "scores")
         scores = metrics.evaluate(order.config, checkpoint, dataset, report_progress)
         entry.outcome = _outcome(before, scores.path)
-    return _result(
-        entry, scores.path, {"scores": {name: dict(facts) for name, facts in scores.values.items()}}
-    )
+    return _result(entry, scores.path, {"scores": {name: dict(facts) for name, facts in scores.values.items()}})
 
 
 def report(order: Order, report_progress: ReportProgress) -> StageResult:

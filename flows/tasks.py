@@ -44,9 +44,7 @@ _COMMON: dict[str, Any] = {
 }
 
 
-@task(
-    retries=2, retry_delay_seconds=exponential_backoff(5), timeout_seconds=6 * HOUR, tags=["cpu"], **_COMMON
-)
+@task(retries=2, retry_delay_seconds=exponential_backoff(5), timeout_seconds=6 * HOUR, tags=["cpu"], **_COMMON)
 def ingest(order: Order) -> StageResult:
     """Bring the pictures here and list them."""
     return perform("ingest", order)
@@ -58,25 +56,19 @@ def prepare(order: Order) -> StageResult:
     return perform("prepare", order)
 
 
-@task(
-    retries=5, retry_delay_seconds=exponential_backoff(10), timeout_seconds=7 * DAY, tags=["gpu"], **_COMMON
-)
+@task(retries=5, retry_delay_seconds=exponential_backoff(10), timeout_seconds=7 * DAY, tags=["gpu"], **_COMMON)
 def train(order: Order) -> StageResult:
     """Train; a retry goes on from the newest checkpoint. Half an hour without a log line is a hang."""
     return perform("train", order, stall_seconds=30 * MINUTE)
 
 
-@task(
-    retries=2, retry_delay_seconds=exponential_backoff(5), timeout_seconds=6 * HOUR, tags=["gpu"], **_COMMON
-)
+@task(retries=2, retry_delay_seconds=exponential_backoff(5), timeout_seconds=6 * HOUR, tags=["gpu"], **_COMMON)
 def sample(order: Order) -> StageResult:
     """Write pictures from the trained generator."""
     return perform("sample", order)
 
 
-@task(
-    retries=2, retry_delay_seconds=exponential_backoff(5), timeout_seconds=6 * HOUR, tags=["gpu"], **_COMMON
-)
+@task(retries=2, retry_delay_seconds=exponential_backoff(5), timeout_seconds=6 * HOUR, tags=["gpu"], **_COMMON)
 def evaluate(order: Order) -> StageResult:
     """Measure the trained generator."""
     return perform("evaluate", order)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -47,11 +48,17 @@ class Terminal:
     data_root: Path = Path("data")
     beam_args: tuple[str, ...] = ()
 
-    def display(self) -> Display:
-        """Return where progress is shown: on a copy of stderr, for stages turn descriptor 2 away."""
+    @contextlib.contextmanager
+    def display(self) -> Iterator[Display]:
+        """Yield where progress is shown: on a copy of stderr, for stages turn descriptor 2 away."""
         from flows.console import make_display
 
-        return make_display(self.quiet, os.fdopen(os.dup(2), "w", buffering=1))
+        with os.fdopen(os.dup(2), "w", buffering=1) as stream:
+            display = make_display(self.quiet, stream)
+            try:
+                yield display
+            finally:
+                display.close()
 
     def emit(self, document: Any, text: str) -> None:
         """Print the command's result on stdout: the JSON document, or the text."""
@@ -104,9 +111,7 @@ def shared_options(command: F) -> F:
             help="Leave the libraries' own output on stderr; show tracebacks.",
         ),
         click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),
-        click.option(
-            "--json", "as_json", is_flag=True, help="One JSON document on stdout, also for an error."
-        ),
+        click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, also for an error."),
     ):
         wrapped = decorate(wrapped)
     return wrapped  # type: ignore[return-value]  # functools.wraps keeps the name, not the type
@@ -119,10 +124,10 @@ def run(group: click.Group, args: Sequence[str]) -> int:
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         if separator and not after:
-            raise ConfigError(
-                "nothing follows --; it takes Beam's options, for example -- --direct_num_workers=4"
-            )
-        result = group.main(args=own, prog_name="faceloom", standalone_mode=False, obj=terminal)
+            raise ConfigError("nothing follows --; it takes Beam's options, for example -- --direct_num_workers=4")
+        # Not `group.main`: it prints an empty line at Ctrl-C.
+        with group.make_context("faceloom", list(own), obj=terminal) as context:
+            result = group.invoke(context)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as error:
         return error.exit_code
@@ -173,6 +178,8 @@ def _fail(terminal: Terminal, own: Sequence[str], error: FaceloomError) -> int:
 
 def _usage(error: click.ClickException) -> str:
     message = error.format_message().rstrip(".")
+    if isinstance(error, click.NoSuchOption):
+        message = f"no such option '{error.option_name}'{suggestion(error.option_name, error.possibilities or ())}"
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context else "faceloom"
     return f"{message[:1].lower()}{message[1:]}; see {path} --help"

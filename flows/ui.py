@@ -44,9 +44,7 @@ class ProgressArtifact:
             return
         self._shown = time.monotonic()
         figures = "".join(f", {name} {value:.4g}" for name, value in progress.figures.items())
-        self._logger.info(
-            "%s: %d of %d %s%s", self._stage, progress.done, progress.total, progress.unit, figures
-        )
+        self._logger.info("%s: %d of %d %s%s", self._stage, progress.done, progress.total, progress.unit, figures)
         percent = 100.0 * min(1.0, progress.done / max(1, progress.total))
         try:
             if self._id is None:
@@ -62,9 +60,7 @@ class ProgressArtifact:
 def publish_summary(config: RunConfig, results: Sequence[StageResult]) -> None:
     """Create the summary, the table of scores and the link to the report of one finished run."""
     by_stage = {result.stage: result for result in results}
-    create_markdown_artifact(
-        summary_markdown(config, results), key="faceloom-summary", description="what was done"
-    )
+    create_markdown_artifact(summary_markdown(config, results), key="faceloom-summary", description="what was done")
     create_table_artifact(
         score_rows(by_stage["evaluate"].summary.get("scores", {})),
         key="faceloom-scores",

@@ -60,7 +60,9 @@ class Manifest:
     def file(self, name: str) -> Path:
         """Return the path of a listed file. Raises ArtifactError when the manifest does not list it."""
         if name not in self.files:
-            raise ArtifactError(f"{self.path / MANIFEST} lists no file '{name}'; it has {', '.join(sorted(self.files))}")
+            raise ArtifactError(
+                f"{self.path / MANIFEST} lists no file '{name}'; it has {', '.join(sorted(self.files))}"
+            )
         return self.path / name
 
 
@@ -111,10 +113,7 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
     try:
         found, version = document.pop("kind"), document.pop("format_version")
         digest, files = str(document.pop("digest")), document.pop("files")
-        files = {
-            name: {"bytes": int(facts["bytes"]), "sha256": str(facts["sha256"])}
-            for name, facts in files.items()
-        }
+        files = {name: {"bytes": int(facts["bytes"]), "sha256": str(facts["sha256"])} for name, facts in files.items()}
     except (AttributeError, KeyError, TypeError, ValueError):
         raise ArtifactError(f"{path} is not a faceloom manifest; delete {folder} and run again") from None
     if found != kind or version != FORMAT_VERSION:
@@ -158,7 +157,7 @@ def publishing(final: Path, *, resume: bool = False) -> Iterator[Path]:
     """
     make_folder(final.parent)
     draft = final.with_name(f".{final.name}.partial")
-    with locked(final.with_name(f".{final.name}.lock")):
+    with locked(lock_of(final)):
         if not resume and draft.exists():
             shutil.rmtree(draft)
         draft.mkdir(exist_ok=True)
@@ -186,6 +185,11 @@ def discard(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
+def lock_of(final: Path) -> Path:
+    """Return the lock file of a published place, a hidden sibling."""
+    return final.with_name(f".{final.name}.lock")
+
+
 @contextlib.contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold an advisory lock on `path`; it ends with the process, however that ends.
@@ -197,7 +201,9 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ArtifactError(f"{path.parent} is in use by another faceloom process; wait for it or stop it") from None
+            raise ArtifactError(
+                f"{path.parent} is in use by another faceloom process; wait for it or stop it"
+            ) from None
         yield
 
 

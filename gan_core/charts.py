@@ -134,9 +134,7 @@ def training_charts(log: Log) -> list[Chart]:
     charts = [
         _chart("losses", "Losses", loss_note, losses),
         _chart("accuracy", "Discriminator accuracy", accuracy_note, accuracies, (chance,), top=1.0),
-        _chart(
-            "throughput", "Throughput, images per second", "Real images shown, per second of training.", speed
-        ),
+        _chart("throughput", "Throughput, images per second", "Real images shown, per second of training.", speed),
     ]
     return [chart for chart in charts if chart is not None]
 
@@ -189,9 +187,7 @@ def description(title: str, curves: Iterable[Curve]) -> str:
     """Return the chart in words, for those who do not see it: where each curve starts and ends."""
     parts = []
     for curve in curves:
-        points = [
-            (x, y) for x, y in zip(curve.x, curve.y, strict=True) if math.isfinite(x) and math.isfinite(y)
-        ]
+        points = [(x, y) for x, y in zip(curve.x, curve.y, strict=True) if math.isfinite(x) and math.isfinite(y)]
         if points:
             (x0, y0), (x1, y1) = points[0], points[-1]
             parts.append(f"{curve.label} from {y0:.3g} at {x0:g} kimg to {y1:.3g} at {x1:g} kimg")
@@ -223,9 +219,7 @@ def _plot(axes: Axes, curve: Curve) -> None:
     if curve.dashed:
         axes.plot(x, means, color=colour, linewidth=1.2, linestyle=(0, (4, 3)))
         return
-    axes.plot(
-        x, means, color=colour, linewidth=1.6, marker="o" if len(x) <= _MARKED_POINTS else "", markersize=3
-    )
+    axes.plot(x, means, color=colour, linewidth=1.6, marker="o" if len(x) <= _MARKED_POINTS else "", markersize=3)
     if len(curve.x) > _MAX_POINTS:
         axes.fill_between(x, _bins(curve.y, min), _bins(curve.y, max), color=colour, alpha=0.15, linewidth=0)
 
@@ -241,10 +235,7 @@ def _mean(values: Sequence[float]) -> float:
 def _bins(values: Sequence[float], reduce: Any) -> list[float]:
     """Reduce runs of neighbours to at most `_MAX_POINTS` values; a run of no finite number becomes NaN."""
     width = -(-len(values) // _MAX_POINTS) or 1
-    runs = (
-        [v for v in values[start : start + width] if math.isfinite(v)]
-        for start in range(0, len(values), width)
-    )
+    runs = ([v for v in values[start : start + width] if math.isfinite(v)] for start in range(0, len(values), width))
     return [reduce(run) if run else math.nan for run in runs]
 
 

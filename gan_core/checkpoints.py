@@ -51,6 +51,7 @@ def save_checkpoint(
     newest = folders.index(final) + 1
     for old in folders[: max(0, newest - config.train.keep_checkpoints)] + folders[newest:]:
         artifacts.discard(old)
+        artifacts.lock_of(old).unlink(missing_ok=True)  # safe: the run itself is locked while it trains
     return Checkpoint(run_dir, images_seen, final)
 
 

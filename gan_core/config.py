@@ -53,10 +53,16 @@ class DataConfig:
     background: str = option("white", "what shows through transparent pixels", choices=("white", "black", "gray"))
     limit: int = option(0, "use only this many pictures, chosen by the hash of their names; 0 is all", low=0)
     min_side: int = option(16, "pictures with a shorter side are rejected, pixels", low=1, high=100_000)
-    max_megapixels: float = option(120.0, "larger pictures are rejected undecoded, million pixels", low=0.001, high=1000)
-    max_reject_fraction: float = option(0.1, "larger shares of rejects refuse the data set", low=0.0, high=1.0, content=False)
+    max_megapixels: float = option(
+        120.0, "larger pictures are rejected undecoded, million pixels", low=0.001, high=1000
+    )
+    max_reject_fraction: float = option(
+        0.1, "larger shares of rejects refuse the data set", low=0.0, high=1.0, content=False
+    )
     images_per_shard: int = option(1024, "pictures a shard", low=1, high=1_000_000)
-    synthetic_count: int = option(3000, "portraits that the synthetic source draws", low=16, high=1_000_000, content=False)
+    synthetic_count: int = option(
+        3000, "portraits that the synthetic source draws", low=16, high=1_000_000, content=False
+    )
     synthetic_seed: int = option(1, "seed of the synthetic source", low=0, high=2**31 - 1, content=False)
 
     def __post_init__(self) -> None:
@@ -72,7 +78,9 @@ class ModelConfig:
     """The two networks."""
 
     name: str = option("dcgan", "architecture", choices=("dcgan",))
-    base_channels: int = option(64, "channels of the widest-resolution layer; each halving doubles them", low=4, high=512)
+    base_channels: int = option(
+        64, "channels of the widest-resolution layer; each halving doubles them", low=4, high=512
+    )
     max_channels: int = option(512, "no layer is wider than this", low=4, high=4096)
     latent_size: int = option(100, "length of the latent vector, N(0, 1)", low=1, high=4096)
     dropout: float = option(0.0, "share of the discriminator's activations dropped in each layer", low=0.0, high=0.9)
@@ -93,7 +101,9 @@ class TrainConfig:
     learning_rate_d: float = option(2e-4, "Adam's step size, discriminator", low=0.0, high=1.0)
     beta1: float = option(0.5, "Adam's first-moment decay", low=0.0, high=0.9999)
     beta2: float = option(0.999, "Adam's second-moment decay", low=0.0, high=0.999999)
-    ema_halflife_kimg: float = option(1.0, "half-life of the averaged generator, thousand images; 0 is off", low=0.0, high=1e5)
+    ema_halflife_kimg: float = option(
+        1.0, "half-life of the averaged generator, thousand images; 0 is off", low=0.0, high=1e5
+    )
     seed: int = option(0, "seed of weights, order, flips, latents and dropout", low=0, high=2**31 - 1)
     precision: str = option(
         "float32", "compute type of the layers", choices=("float32", "mixed_bfloat16", "mixed_float16")
@@ -102,7 +112,10 @@ class TrainConfig:
     deterministic: bool = option(True, "choose only reproducible kernels (slower on a GPU)")
     steps_per_execution: int = option(1, "steps in one device call", low=1, high=10_000, content=False)
     placement: str = option(
-        "auto", "where the pictures live: all in memory, or read from the shards", choices=("auto", "memory", "stream"), content=False
+        "auto",
+        "where the pictures live: all in memory, or read from the shards",
+        choices=("auto", "memory", "stream"),
+        content=False,
     )
     log_every_kimg: float = option(1.0, "a line in metrics.jsonl, thousand images", low=0.001, high=1e5)
     snapshot_every_kimg: float = option(50.0, "a fixed-latent grid and a score, thousand images", low=0.001, high=1e5)
@@ -218,7 +231,9 @@ def _find_preset(preset: str) -> tuple[str, str]:
     if preset.endswith(".toml"):
         path = Path(preset)
         if not path.is_file():
-            raise ConfigError(f"preset file '{preset}' does not exist; name one of {', '.join(preset_names())} or a file")
+            raise ConfigError(
+                f"preset file '{preset}' does not exist; name one of {', '.join(preset_names())} or a file"
+            )
         try:
             return path.stem, path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -86,7 +86,9 @@ def open_pictures(dataset: DatasetManifest, split: str, placement: str) -> Pictu
     """
     count = dataset.count(split)
     if count == 0:
-        raise DataError(f"{dataset.path} has no pictures in split '{split}'; it has {', '.join(dataset.splits) or 'none'}")
+        raise DataError(
+            f"{dataset.path} has no pictures in split '{split}'; it has {', '.join(dataset.splits) or 'none'}"
+        )
     needed = count * dataset.resolution**2 * dataset.channels
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if placement == "auto":
@@ -103,15 +105,16 @@ def load_images(dataset: DatasetManifest, split: str, count: int | None = None) 
     Returns:
         uint8 [min(count, originals), H, W, C] in [0, 255].
     """
-    originals = [
-        _pixels(record, dataset)
-        for _, _, record in _records(dataset, split)
-        if decode_example(record).get("mirrored", [0]) != [1]
-    ]
+    originals = [index for index, record in enumerate(_records(dataset, split)) if not _is_mirrored(record[2])]
     if not originals:
         raise DataError(f"{dataset.path} has no pictures in split '{split}'")
-    order = np.random.default_rng(0).permutation(len(originals))
-    return np.stack([originals[index] for index in order[:count]])
+    order = np.random.default_rng(0).permutation(len(originals))[:count]
+    place_of = {originals[chosen]: place for place, chosen in enumerate(order)}
+    images: Images = np.empty((len(order), dataset.resolution, dataset.resolution, dataset.channels), np.uint8)
+    for index, (_, _, record) in enumerate(_records(dataset, split)):
+        if index in place_of:
+            images[place_of[index]] = _pixels(record, dataset)
+    return images
 
 
 def shown_indices(first: int, count: int, total: int, seed: int) -> Indices:
@@ -153,6 +156,10 @@ def _records(dataset: DatasetManifest, split: str) -> Iterator[tuple[Path, int, 
                 f"{path} holds {count} records where the manifest says {shard.count}; "
                 f"delete {dataset.path} and run `faceloom prepare` again"
             )
+
+
+def _is_mirrored(record: bytes) -> bool:
+    return decode_example(record).get("mirrored") == [1]
 
 
 def _pixels(record: bytes, dataset: DatasetManifest) -> Images:

@@ -5,7 +5,7 @@ A plain class, not a keras.Model: `fit` would bring its own idea of epochs, rand
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -22,6 +22,8 @@ Tensor = Any
 State = dict[str, npt.NDArray[Any]]
 
 MEASURED = ("loss_g", "loss_d", "accuracy_real", "accuracy_fake")
+DEFAULT_NORMALIZATION = {"scale": 2.0 / 255.0, "offset": -1.0}  # uint8 to [-1, 1], the range of tanh
+
 _EMA_RAMPUP = 0.05  # half-life at most this share of the images shown, so that the first weights are soon forgotten
 _LATENTS, _FLIPS = 1, 2  # what a random stream is for
 
@@ -30,11 +32,12 @@ class Gan:
     """A generator and a discriminator in training.
 
     The step number `t` determines latents and flips, so a step's result depends on the state and on `t` alone.
+    Pictures are normalized as the data set's manifest says: pixel * scale + offset.
     """
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, normalization: Mapping[str, float] = DEFAULT_NORMALIZATION) -> None:
         train = config.train
-        self.config = config
+        self.config, self.normalization = config, normalization
         self.generator, self.discriminator = models.build(config.data, config.model, train.precision, train.seed)
         self.averaged, _ = models.build(config.data, config.model, train.precision, train.seed)
         self.optimizer_g = _adam(train.learning_rate_g, config)
@@ -65,7 +68,9 @@ class Gan:
         """
         train, loss = self.config.train, LOSSES[self.config.train.loss]
         real = self._augment(images, step)
-        latents = tf.random.stateless_normal([train.batch_size, self.config.model.latent_size], self._seed(_LATENTS, step))
+        latents = tf.random.stateless_normal(
+            [train.batch_size, self.config.model.latent_size], self._seed(_LATENTS, step)
+        )
         with tf.GradientTape() as generator_tape:
             fake = self.generator(latents, training=True)
         with tf.GradientTape() as tape:
@@ -85,12 +90,15 @@ class Gan:
         self.optimizer_g.apply(gradients, weights)
 
         self._average(step)
-        accuracies = [tf.reduce_mean(tf.cast(real_logits > 0, tf.float32)), tf.reduce_mean(tf.cast(fake_logits < 0, tf.float32))]
+        accuracies = [
+            tf.reduce_mean(tf.cast(real_logits > 0, tf.float32)),
+            tf.reduce_mean(tf.cast(fake_logits < 0, tf.float32)),
+        ]
         self.sums.assign_add(tf.stack([loss_g, loss_d, *accuracies]))
 
     def _augment(self, images: Tensor, step: Tensor) -> Tensor:
-        """Scale to [-1, 1] and mirror each picture with probability 1/2 (`data.flip = "train"`)."""
-        real = tf.cast(images, tf.float32) * (2.0 / 255.0) - 1.0
+        """Normalize, and mirror each picture with probability 1/2 where `data.flip` is "train"."""
+        real = tf.cast(images, tf.float32) * self.normalization["scale"] + self.normalization["offset"]
         if self.config.data.flip != "train":
             return real
         heads = tf.random.stateless_uniform([self.config.train.batch_size, 1, 1, 1], self._seed(_FLIPS, step)) < 0.5
@@ -121,7 +129,11 @@ class Gan:
 
     def _variables(self) -> dict[str, Any]:
         # By position: Keras numbers optimizers, and the seeds inside dropout, by what the process built before.
-        networks = {"generator": self.generator, "discriminator": self.discriminator, "averaged": self.averaged}
+        networks = {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "averaged": self.averaged,
+        }
         optimizers = {"optimizer_g": self.optimizer_g, "optimizer_d": self.optimizer_d}
         named: dict[str, Any] = {"sums": self.sums}
         for owner, network in networks.items():
@@ -146,7 +158,9 @@ class Gan:
             raise ArtifactError(f"the checkpoint holds other variables than this config's networks, such as {odd[0]}")
         for name, variable in variables.items():
             if tuple(variable.shape) != state[name].shape:
-                raise ArtifactError(f"{name} has shape {state[name].shape} in the checkpoint, {tuple(variable.shape)} here")
+                raise ArtifactError(
+                    f"{name} has shape {state[name].shape} in the checkpoint, {tuple(variable.shape)} here"
+                )
             variable.assign(state[name])
 
 

@@ -23,7 +23,11 @@ def grid(images: npt.NDArray[np.uint8], columns: int) -> Image.Image:
     columns = min(columns, count)
     rows = -(-count // columns)
     sheet = np.full(
-        (rows * (height + _GAP_PIXELS) - _GAP_PIXELS, columns * (width + _GAP_PIXELS) - _GAP_PIXELS, channels),
+        (
+            rows * (height + _GAP_PIXELS) - _GAP_PIXELS,
+            columns * (width + _GAP_PIXELS) - _GAP_PIXELS,
+            channels,
+        ),
         255,
         np.uint8,
     )

@@ -104,7 +104,9 @@ class DatasetManifest:
             names = tuple(fields.pop("attribute_names", ()))
             return cls(path=manifest.path, digest=manifest.digest, splits=splits, attribute_names=names, **fields)
         except (AttributeError, KeyError, TypeError) as error:
-            raise ArtifactError(f"{manifest.path} has an incomplete manifest ({error}); delete it and run again") from None
+            raise ArtifactError(
+                f"{manifest.path} has an incomplete manifest ({error}); delete it and run again"
+            ) from None
 
     @classmethod
     def load(cls, folder: Path) -> DatasetManifest:

@@ -48,9 +48,7 @@ def machine() -> dict[str, Any]:
     return {"host": platform.node(), "system": platform.platform(), "cpus": os.cpu_count()}
 
 
-def start_run(
-    run_dir: Path, config: RunConfig, run_digest: str, dataset_digest: str, dataset_path: Path
-) -> None:
+def start_run(run_dir: Path, config: RunConfig, run_digest: str, dataset_digest: str, dataset_path: Path) -> None:
     """Create the run's folder and its config.json, or bring the config in it up to date.
 
     The file stays as it is, to the byte, while config and data set do: the report's digest covers it.
@@ -66,9 +64,7 @@ def start_run(
     }
     saved = read_run(run_dir)
     if saved is None or any(saved.get(key) != value for key, value in facts.items()):
-        artifacts.write_json(
-            run_dir / "config.json", {**facts, "created_by": versions(), "machine": machine()}
-        )
+        artifacts.write_json(run_dir / "config.json", {**facts, "created_by": versions(), "machine": machine()})
 
 
 def read_run(run_dir: Path) -> dict[str, Any] | None:

@@ -47,11 +47,20 @@ def build(data: DataConfig, model: ModelConfig, precision: str = "float32", seed
 
 
 def _dcgan_generator(
-    data: DataConfig, model: ModelConfig, first_side: int, widths: list[int], policy: Any, seeds: Iterator[int]
+    data: DataConfig,
+    model: ModelConfig,
+    first_side: int,
+    widths: list[int],
+    policy: Any,
+    seeds: Iterator[int],
 ) -> keras.Model:
     latent = keras.Input((model.latent_size,), name="latent")
     x = layers.Dense(
-        first_side * first_side * widths[-1], use_bias=False, kernel_initializer=_normal(seeds), dtype=policy, name="project"
+        first_side * first_side * widths[-1],
+        use_bias=False,
+        kernel_initializer=_normal(seeds),
+        dtype=policy,
+        name="project",
     )(latent)
     x = layers.Reshape((first_side, first_side, widths[-1]), dtype=policy)(x)
     x = _normalized_relu(x, policy, seeds, "project")
@@ -62,7 +71,13 @@ def _dcgan_generator(
         )(x)
         x = _normalized_relu(x, policy, seeds, name)
     x = layers.Conv2DTranspose(
-        data.channels, 4, 2, "same", kernel_initializer=_normal(seeds), dtype=policy, name=f"up{data.resolution}"
+        data.channels,
+        4,
+        2,
+        "same",
+        kernel_initializer=_normal(seeds),
+        dtype=policy,
+        name=f"up{data.resolution}",
     )(x)
     # float32: a half-precision tanh has 8 bits around +-1, and the pictures have 8 bits as well.
     image = layers.Activation("tanh", dtype="float32", name="image")(x)

@@ -24,7 +24,8 @@ class RunLog:
     def __init__(self, run_dir: Path, images_seen: int) -> None:
         self.metrics_path = run_dir / "metrics.jsonl"
         self.scores_path = run_dir / "snapshot_scores.jsonl"
-        self.snapshots = artifacts_folder(run_dir / "snapshots")
+        self.snapshots = run_dir / "snapshots"
+        artifacts.make_folder(self.snapshots)
         metrics = _cut(self.metrics_path, images_seen)
         scores = _cut(self.scores_path, images_seen)
         shutil.rmtree(run_dir / "tensorboard", ignore_errors=True)
@@ -71,12 +72,6 @@ class RunLog:
         with self._events.as_default(step=images_seen):
             tf.summary.image("fixed latents", np.asarray(picture.convert("RGB"))[None])
         self._events.flush()
-
-
-def artifacts_folder(folder: Path) -> Path:
-    """Create `folder` and return it."""
-    artifacts.make_folder(folder)
-    return folder
 
 
 def _is_past(images: float, images_seen: int) -> bool:

@@ -82,12 +82,11 @@ def load_generator(checkpoint: Checkpoint) -> keras.Model:
 def _forward(generator: keras.Model) -> Any:
     signature = [tf.TensorSpec([_BATCH_SIZE, *generator.input_shape[1:]], tf.float32)]
 
-    @tf.function(input_signature=signature)
     def forward(latent: Any) -> Any:
         image = generator(latent, training=False)
         return tf.cast(tf.clip_by_value(tf.round((image + 1.0) * 127.5), 0.0, 255.0), tf.uint8)
 
-    return forward
+    return tf.function(forward, input_signature=signature)
 
 
 def _batches(checkpoint: Checkpoint, seeds: range, batch_size: int) -> Iterator[Images]:

@@ -17,7 +17,13 @@ import numpy as np
 import tensorflow as tf
 
 from gan_core import artifacts
-from gan_core.checkpoints import finished_checkpoint, latest_checkpoint, load_manifest, load_state, save_checkpoint
+from gan_core.checkpoints import (
+    finished_checkpoint,
+    latest_checkpoint,
+    load_manifest,
+    load_state,
+    save_checkpoint,
+)
 from gan_core.config import RunConfig, TrainConfig
 from gan_core.dataset import load_images, open_pictures, shown_indices
 from gan_core.errors import Diverged, Interrupted
@@ -28,7 +34,6 @@ from gan_core.metrics import SnapshotScorer
 from gan_core.progress import Progress, ReportProgress, silent
 from gan_core.runlog import RunLog
 from gan_core.sampling import GRID_COLUMNS, GRID_COUNT, latents, render
-from gan_core.grids import grid
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,17 +65,19 @@ class Training:
     def __init__(self, config: RunConfig, dataset: DatasetManifest, run_dir: Path) -> None:
         self.config, self.dataset, self.run_dir = config, dataset, run_dir
         self.train = config.train
-        _configure_runtime(self.train)
+        self.device = _configure_runtime(self.train)
         self.pictures = open_pictures(dataset, "train", self.train.placement)
-        self.gan = Gan(config)
+        self.gan = Gan(config, dataset.normalization)
         self.step, self.steps_since_log, self.seconds_before = 0, 0, 0.0
         self._resume()
-        self.log = RunLog(run_dir, images_seen=self.step * self.train.batch_size)
+        self.log = RunLog(run_dir, self.images_seen)
         self.scorer = self._scorer()
-        self.started = self.log_started = time.monotonic()
+        self.started = self.rate_started = time.monotonic()
+        self.rate_step = self.step
 
     def run(self, signals: list[int], report_progress: ReportProgress) -> Checkpoint:
         """Train to the end; `signals` fills up when the process is told to stop."""
+        checkpoint = None
         if self.step == 0:
             self._snapshot()
         while self.step < self.train.total_steps:
@@ -81,13 +88,13 @@ class Training:
                 self._snapshot()
             if signals or self._due(self.train.checkpoint_every_kimg):
                 checkpoint = self._save()
-            if signals and self.step < self.train.total_steps:
+            if checkpoint is not None and signals and self.step < self.train.total_steps:
                 name = signal.Signals(signals[0]).name
                 raise Interrupted(
                     f"{name} at {checkpoint.images_seen / 1000:g} kimg; the state is saved in {checkpoint.path} "
                     "and the same command continues there"
                 )
-        return self._save()
+        return checkpoint or self._save()
 
     def _resume(self) -> None:
         checkpoint = latest_checkpoint(self.run_dir)
@@ -101,7 +108,11 @@ class Training:
 
     def _advance(self) -> None:
         """Run up to `steps_per_execution` steps, stopping where something is due."""
-        intervals = (self.train.log_every_kimg, self.train.snapshot_every_kimg, self.train.checkpoint_every_kimg)
+        intervals = (
+            self.train.log_every_kimg,
+            self.train.snapshot_every_kimg,
+            self.train.checkpoint_every_kimg,
+        )
         stop = min(self.step + self.train.steps_per_execution, self.train.total_steps)
         for kimg in intervals:
             every = self._steps(kimg)
@@ -130,9 +141,8 @@ class Training:
         return self.step * self.train.batch_size
 
     def _write_log(self, report_progress: ReportProgress) -> None:
-        steps, elapsed = self.steps_since_log, time.monotonic() - self.log_started
-        figures = self.gan.measured(steps)
-        self.steps_since_log, self.log_started = 0, time.monotonic()
+        figures = self.gan.measured(self.steps_since_log)
+        self.steps_since_log = 0
         bad = [name for name, value in figures.items() if not math.isfinite(value)]
         if bad:
             raise Diverged(
@@ -140,7 +150,9 @@ class Training:
                 f"kept in {self.run_dir / 'checkpoints'}. Try a lower train.learning_rate_g and train.learning_rate_d "
                 f"(now {self.train.learning_rate_g:g} and {self.train.learning_rate_d:g})"
             )
-        figures["images_per_second"] = steps * self.train.batch_size / elapsed
+        now, steps = time.monotonic(), self.step - self.rate_step
+        figures["images_per_second"] = steps * self.train.batch_size / (now - self.rate_started)
+        self.rate_started, self.rate_step = now, self.step
         self.log.metrics({"images": self.images_seen, **figures, "seconds": self.seconds})
         total = self.train.total_steps * self.train.batch_size
         report_progress(Progress("train", self.images_seen, total, "images", figures))
@@ -167,17 +179,32 @@ class Training:
                 f"checkpoint in {self.run_dir / 'checkpoints'}. Try a lower train.learning_rate_g and "
                 f"train.learning_rate_d (now {self.train.learning_rate_g:g} and {self.train.learning_rate_d:g})"
             )
-        progress: dict[str, Any] = {"steps_since_log": self.steps_since_log, "seconds": self.seconds}
+        progress: dict[str, Any] = {
+            "steps_since_log": self.steps_since_log,
+            "seconds": self.seconds,
+            "device": self.device,
+        }
         return save_checkpoint(self.run_dir, self.config, self.images_seen, state, progress)
 
 
-def _configure_runtime(train: TrainConfig) -> None:
-    for device in tf.config.list_physical_devices("GPU"):
+def _configure_runtime(train: TrainConfig) -> str:
+    """Set TensorFlow up for one training, and return the name of the device that it will run on."""
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
         with contextlib.suppress(RuntimeError):  # raised when the device is in use already
-            tf.config.experimental.set_memory_growth(device, True)
+            tf.config.experimental.set_memory_growth(gpu, True)
+    device = str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")) if gpus else "CPU"
     keras.utils.set_random_seed(train.seed)
     if train.deterministic:
         tf.config.experimental.enable_op_determinism()
+    _LOG.info(
+        "training on %s, %s%s%s",
+        device,
+        train.precision,
+        ", XLA" if train.xla else "",
+        ", deterministic kernels" if train.deterministic else "",
+    )
+    return device
 
 
 @contextlib.contextmanager

@@ -24,6 +24,4 @@ def make_dataset() -> Callable[..., DatasetManifest]:
 @pytest.fixture(scope="session")
 def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> DatasetManifest:
     """40 pictures of 32x32x3 each in train and validation, in shards of 16. Read it, do not write to it."""
-    return datasets.make_dataset(
-        tmp_path_factory.mktemp("datasets") / "tiny-32", splits=("train", "validation")
-    )
+    return datasets.make_dataset(tmp_path_factory.mktemp("datasets") / "tiny-32", splits=("train", "validation"))

@@ -23,13 +23,9 @@ def smooth_pictures(count: int, resolution: int, channels: int, seed: int = 0) -
 
     A 4x4 random field, enlarged: pictures that differ, with pixels that resemble their neighbours.
     """
-    field = np.random.default_rng([seed, resolution, channels]).integers(
-        0, 256, (count, 4, 4, channels), np.uint8
-    )
+    field = np.random.default_rng([seed, resolution, channels]).integers(0, 256, (count, 4, 4, channels), np.uint8)
     planes = [
-        np.asarray(
-            Image.fromarray(picture[:, :, channel]).resize((resolution, resolution), Image.Resampling.BICUBIC)
-        )
+        np.asarray(Image.fromarray(picture[:, :, channel]).resize((resolution, resolution), Image.Resampling.BICUBIC))
         for picture in field
         for channel in range(channels)
     ]
@@ -66,8 +62,7 @@ def make_dataset(
     with artifacts.publishing(folder) as draft:
         pictures = {split: split_pictures(split, count, resolution, channels, seed) for split in splits}
         shards = {
-            split: _write_shards(draft, split, images, images_per_shard, mirrored)
-            for split, images in pictures.items()
+            split: _write_shards(draft, split, images, images_per_shard, mirrored) for split, images in pictures.items()
         }
         (draft / "rejects.jsonl").write_text("")
         means = next(iter(pictures.values())).astype(np.float64)
@@ -103,18 +98,12 @@ def make_dataset(
     return DatasetManifest.load(folder)
 
 
-def split_pictures(
-    split: str, count: int = 40, resolution: int = 32, channels: int = 3, seed: int = 0
-) -> Images:
+def split_pictures(split: str, count: int = 40, resolution: int = 32, channels: int = 3, seed: int = 0) -> Images:
     """Return what `make_dataset` stores in `split`: uint8 [count, resolution, resolution, channels]."""
-    return smooth_pictures(
-        count, resolution, channels, seed * 3 + ("train", "validation", "test").index(split)
-    )
+    return smooth_pictures(count, resolution, channels, seed * 3 + ("train", "validation", "test").index(split))
 
 
-def _write_shards(
-    draft: Path, split: str, images: Images, images_per_shard: int, mirrored: bool
-) -> list[Shard]:
+def _write_shards(draft: Path, split: str, images: Images, images_per_shard: int, mirrored: bool) -> list[Shard]:
     total = -(-len(images) // images_per_shard)
     shards = []
     for index in range(total):

@@ -48,9 +48,7 @@ def module_name(path: Path) -> str:
 
 def imported(path: Path) -> Iterator[str]:
     """Yield the dotted names that a file imports at any depth, in functions and for type checkers too."""
-    package = (
-        module_name(path).split(".") if path.name == "__init__.py" else module_name(path).split(".")[:-1]
-    )
+    package = module_name(path).split(".") if path.name == "__init__.py" else module_name(path).split(".")[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -96,9 +94,7 @@ def test_workers_and_light_modules_import_no_tensorflow() -> None:
         "    if {'tensorflow', 'keras'} & sys.modules.keys():\n"
         "        sys.exit(f'{module} imports TensorFlow')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *light], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code, *light], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr[-2000:] if done.returncode else "") == (0, "")
 
 
@@ -115,9 +111,7 @@ def test_imports_go_one_way(package: str) -> None:
     assert found == []
 
 
-INIT_FILES = [
-    path for package in (*MAY_IMPORT, "tests") for path in sources(package) if path.name == "__init__.py"
-]
+INIT_FILES = [path for package in (*MAY_IMPORT, "tests") for path in sources(package) if path.name == "__init__.py"]
 
 
 @pytest.mark.parametrize("path", INIT_FILES, ids=module_name)

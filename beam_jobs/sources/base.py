@@ -104,9 +104,7 @@ def survey(source: Source, config: DataConfig) -> tuple[SourceSummary, list[Imag
     planned = source.planned()
     digest = planned.fingerprint if planned else fingerprint(refs)
     location = str(source.location)
-    summary = SourceSummary(
-        source.kind, source.name, location, digest, count_splits(refs), tuple(source.notes)
-    )
+    summary = SourceSummary(source.kind, source.name, location, digest, count_splits(refs), tuple(source.notes))
     return summary, refs
 
 

@@ -55,9 +55,7 @@ def _find(folders: Sequence[Path], name: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _read_attributes(
-    path: Path | None, stems: Collection[str]
-) -> tuple[tuple[str, ...], dict[str, tuple[int, ...]]]:
+def _read_attributes(path: Path | None, stems: Collection[str]) -> tuple[tuple[str, ...], dict[str, tuple[int, ...]]]:
     if path is None:
         return (), {}
     lines = _rows(path)

@@ -35,9 +35,7 @@ class Found:
 
     def describe(self) -> str:
         """Return what was found in a few words, for messages."""
-        others = ", ".join(
-            f"{count} {name or 'without extension'}" for name, count in sorted(self.ignored.items())
-        )
+        others = ", ".join(f"{count} {name or 'without extension'}" for name, count in sorted(self.ignored.items()))
         if not self.stamps:
             return f"no picture file, {others or 'and nothing else'}"
         return f"{len(self.stamps)} pictures such as {min(self.stamps)}" + (f"; {others}" if others else "")
@@ -120,9 +118,7 @@ class Archive:
             OSError,
         ) as error:
             if not self.path.is_file():
-                raise DataError(
-                    f"{self.path} cannot be read any more ({error}); run again when it is back"
-                ) from None
+                raise DataError(f"{self.path} cannot be read any more ({error}); run again when it is back") from None
             raise Reject("unreadable", f"{self.path.name}: {error}") from None
 
     @property
@@ -156,15 +152,11 @@ def open_place(path: Path, option: str = "data.path") -> Place:
     except OSError as error:
         raise ConfigError(f"{option} '{path}' cannot be read: {error.strerror}") from None
     if not os.access(path, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
-        raise ConfigError(
-            f"{option} '{path}' cannot be read: no permission; change its mode or run as its owner"
-        )
+        raise ConfigError(f"{option} '{path}' cannot be read: no permission; change its mode or run as its owner")
     if stat.S_ISDIR(mode):
         return Tree(path)
     if not stat.S_ISREG(mode) or not zipfile.is_zipfile(path):
-        raise ConfigError(
-            f"{option} '{path}' is neither a folder nor a zip archive; unpack it and name the folder"
-        )
+        raise ConfigError(f"{option} '{path}' is neither a folder nor a zip archive; unpack it and name the folder")
     return Archive(path)
 
 

@@ -18,7 +18,7 @@ from gan_core.errors import FaceloomError, StageFailed
 from gan_core.progress import Progress
 from tests.flows.fake_stages import FAKES, behave, calls
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 def run_train(root: Path, **options: object) -> StageResult:

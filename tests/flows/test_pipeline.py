@@ -68,9 +68,7 @@ def assert_artifacts(url: str, root: Path) -> None:
     scores = {"measure": "swd", "value": 2.5, "floor": 0.5, "unit": "SWD x1000", "better": "lower"}
     assert json.loads(found["faceloom-scores"]) == [scores]
     assert found["faceloom-report"] == f"[report.done]({(root / 'report.done').as_uri()})"
-    assert [found[f"faceloom-{name}"] for name in ("ingest", "prepare", "train", "sample", "evaluate")] == [
-        100.0
-    ] * 5
+    assert [found[f"faceloom-{name}"] for name in ("ingest", "prepare", "train", "sample", "evaluate")] == [100.0] * 5
 
 
 def test_a_failed_stage_repeats_alone(tmp_path: Path) -> None:

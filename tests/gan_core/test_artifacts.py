@@ -195,8 +195,7 @@ def test_verify_finds_another_size(tmp_path: Path) -> None:
     manifest = publish(tmp_path / "set")
     (tmp_path / "set" / "deep" / "empty.bin").write_bytes(b"x")
     assert refusal(verify, manifest) == (
-        f"{tmp_path}/set/deep/empty.bin is damaged: "
-        "its SHA-256 is not the manifest's; delete it and run again"
+        f"{tmp_path}/set/deep/empty.bin is damaged: its SHA-256 is not the manifest's; delete it and run again"
     )
 
 
@@ -204,9 +203,7 @@ def test_verify_finds_a_removed_file(tmp_path: Path) -> None:
     """A file that the manifest lists and nobody finds is named."""
     manifest = publish(tmp_path / "set")
     manifest.file("abc.txt").unlink()
-    assert (
-        refusal(verify, manifest) == f"{tmp_path}/set/abc.txt is missing; delete {tmp_path}/set and run again"
-    )
+    assert refusal(verify, manifest) == f"{tmp_path}/set/abc.txt is missing; delete {tmp_path}/set and run again"
     assert find(tmp_path / "set", "samples", DIGEST) is None
 
 
@@ -222,10 +219,7 @@ def test_find_asks_for_kind_and_digest(tmp_path: Path) -> None:
 
 def test_missing_manifest_is_named(tmp_path: Path) -> None:
     """A folder without a manifest does not exist."""
-    assert (
-        refusal(read_manifest, tmp_path, "dataset")
-        == f"there is no dataset at {tmp_path}: manifest.json is missing"
-    )
+    assert refusal(read_manifest, tmp_path, "dataset") == f"there is no dataset at {tmp_path}: manifest.json is missing"
 
 
 def test_manifest_of_another_kind_or_format_is_refused(tmp_path: Path) -> None:
@@ -390,9 +384,7 @@ def test_second_process_waits_and_finds_the_work_done(tmp_path: Path) -> None:
     """Two processes that publish one place: the second enters when the first is done, and sees its result."""
     final = tmp_path / "set"
     with publishing(final) as draft:
-        child = start_child(
-            final, "with publishing(final):\n    print(find(final, 'samples').fields['count'])\n"
-        )
+        child = start_child(final, "with publishing(final):\n    print(find(final, 'samples').fields['count'])\n")
         with pytest.raises(subprocess.TimeoutExpired):
             child.wait(timeout=0.3)
         write_manifest(draft, "samples", DIGEST, {"count": 5})

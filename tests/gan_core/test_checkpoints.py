@@ -131,9 +131,7 @@ def test_latest_is_the_newest(tmp_path: Path) -> None:
     assert latest_checkpoint(tmp_path) == newest
 
 
-def test_damaged_newest_is_passed_over_with_a_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_damaged_newest_is_passed_over_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Training goes on from the checkpoint before, and the log says why."""
     good = save(tmp_path, 64)
     bad = save(tmp_path, 96)
@@ -179,9 +177,7 @@ def test_damaged_state_is_refused(tmp_path: Path) -> None:
         damage(checkpoint, position)
         with pytest.raises(ArtifactError) as caught:
             load_state(checkpoint)
-        assert str(caught.value) == (
-            f"{path} is damaged: its SHA-256 is not the manifest's; delete it and run again"
-        )
+        assert str(caught.value) == (f"{path} is damaged: its SHA-256 is not the manifest's; delete it and run again")
 
 
 def test_missing_state_is_refused(tmp_path: Path) -> None:

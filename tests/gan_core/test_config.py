@@ -68,8 +68,7 @@ def test_total_steps_rounds_up(total_kimg: float, batch_size: int, steps: int) -
         (lambda: DataConfig(limit=-1), "data.limit must be >= 0, got -1"),
         (
             lambda: DataConfig(kind="synthetic", path="faces"),
-            "data.path must be empty for data.kind=synthetic, got 'faces'; "
-            "leave --source out or set data.kind",
+            "data.path must be empty for data.kind=synthetic, got 'faces'; leave --source out or set data.kind",
         ),
         (lambda: TrainConfig(seed=-1), "train.seed must be in [0, 2147483647], got -1"),
         (
@@ -98,10 +97,7 @@ def test_configs_are_frozen() -> None:
 
 def test_unknown_preset_is_refused_with_a_suggestion() -> None:
     """A near miss names the preset that was meant; every refusal lists the known ones."""
-    assert (
-        refusal("quikstart")
-        == f"unknown preset 'quikstart' (did you mean 'quickstart'?); known: {KNOWN_PRESETS}"
-    )
+    assert refusal("quikstart") == f"unknown preset 'quikstart' (did you mean 'quickstart'?); known: {KNOWN_PRESETS}"
     assert refusal("resnet") == f"unknown preset 'resnet'; known: {KNOWN_PRESETS}"
 
 
@@ -116,8 +112,7 @@ def test_preset_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(b"\xff\xfe")
     assert refusal(str(path)) == (
-        f"preset file '{path}' cannot be read: "
-        "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"
+        f"preset file '{path}' cannot be read: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"
     )
 
 
@@ -181,8 +176,7 @@ def test_broken_toml_is_refused(tmp_path: Path) -> None:
     """A syntax error names the file and the place."""
     preset = write_preset(tmp_path, "[train\n")
     assert refusal(preset) == (
-        f"preset '{preset}' is not valid TOML: "
-        "Expected ']' at the end of a table declaration (at line 1, column 7)"
+        f"preset '{preset}' is not valid TOML: Expected ']' at the end of a table declaration (at line 1, column 7)"
     )
 
 
@@ -253,9 +247,7 @@ def test_every_preset_survives_json(preset: str) -> None:
 
 def test_from_json_takes_defaults_for_what_is_absent() -> None:
     """A saved config from before an option existed gets that option's default."""
-    assert RunConfig.from_json({"train": {"seed": 3}}) == RunConfig(
-        preset="custom", train=TrainConfig(seed=3)
-    )
+    assert RunConfig.from_json({"train": {"seed": 3}}) == RunConfig(preset="custom", train=TrainConfig(seed=3))
 
 
 @pytest.mark.parametrize(

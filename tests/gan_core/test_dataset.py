@@ -80,10 +80,7 @@ def test_order_does_not_depend_on_how_it_is_asked_for(chunks: list[int]) -> None
     """However the images are split into requests, also across epochs, the sequence is the same."""
     whole = shown_indices(3, 50, total=10, seed=4)
     starts = np.cumsum([3, *chunks])[:-1]
-    parts = [
-        shown_indices(int(first), count, total=10, seed=4)
-        for first, count in zip(starts, chunks, strict=True)
-    ]
+    parts = [shown_indices(int(first), count, total=10, seed=4) for first, count in zip(starts, chunks, strict=True)]
     assert np.concatenate(parts).tolist() == whole.tolist()
     assert (whole.dtype, whole.shape) == (np.int64, (50,))
 
@@ -148,9 +145,7 @@ def test_split_without_pictures_is_refused(tiny_dataset: DatasetManifest) -> Non
     """The message names the splits that there are."""
     with pytest.raises(DataError) as caught:
         open_pictures(tiny_dataset, "test", "memory")
-    assert (
-        str(caught.value) == f"{tiny_dataset.path} has no pictures in split 'test'; it has train, validation"
-    )
+    assert str(caught.value) == f"{tiny_dataset.path} has no pictures in split 'test'; it has train, validation"
     with pytest.raises(DataError) as caught:
         load_images(tiny_dataset, "test")
     assert str(caught.value) == f"{tiny_dataset.path} has no pictures in split 'test'"
@@ -190,9 +185,7 @@ def test_missing_shard_is_refused(dataset: DatasetManifest) -> None:
 
 
 @pytest.mark.parametrize(("kept", "found"), [(0, 0), (15, 15), (17, 17)])
-def test_shard_with_another_number_of_records_is_refused(
-    dataset: DatasetManifest, kept: int, found: int
-) -> None:
+def test_shard_with_another_number_of_records_is_refused(dataset: DatasetManifest, kept: int, found: int) -> None:
     """A shard that ends between two records has no wrong checksum, only a wrong count."""
     path = dataset.path / FIRST_SHARD
     records = [record for _, record in read_records(path)]

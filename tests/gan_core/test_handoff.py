@@ -32,12 +32,7 @@ def another(spec: Field[Any]) -> Any:
     return spec.default + step if high is None or spec.default + step <= high else spec.default - step
 
 
-OPTIONS = [
-    (section, spec)
-    for section, kind in SECTIONS.items()
-    for spec in fields(kind)
-    if another(spec) is not None
-]
+OPTIONS = [(section, spec) for section, kind in SECTIONS.items() for spec in fields(kind) if another(spec) is not None]
 
 
 @pytest.mark.parametrize(("section", "spec"), OPTIONS, ids=lambda value: getattr(value, "name", value))
@@ -47,9 +42,7 @@ def test_digests_change_with_content_and_with_nothing_else(section: str, spec: F
     changed = dataclasses.replace(getattr(before, section), **{spec.name: another(spec)})
     after = dataclasses.replace(before, **{section: changed})
 
-    dataset_moved = handoff.dataset_digest(after.data, FINGERPRINT) != handoff.dataset_digest(
-        before.data, FINGERPRINT
-    )
+    dataset_moved = handoff.dataset_digest(after.data, FINGERPRINT) != handoff.dataset_digest(before.data, FINGERPRINT)
     run_moved = handoff.run_digest(after, DATASET) != handoff.run_digest(before, DATASET)
     is_content = spec.metadata["content"]
     assert dataset_moved == (is_content and section == "data")
@@ -155,16 +148,12 @@ def test_incomplete_dataset_manifest_is_refused(tmp_path: Path, damage: Any, rea
     path.write_text(json.dumps(saved))
     with pytest.raises(ArtifactError) as caught:
         DatasetManifest.load(tmp_path / "set")
-    assert (
-        str(caught.value) == f"{tmp_path}/set has an incomplete manifest ({reason}); delete it and run again"
-    )
+    assert str(caught.value) == f"{tmp_path}/set has an incomplete manifest ({reason}); delete it and run again"
 
 
 def test_what_passes_between_stages_is_frozen() -> None:
     """No stage can change what another one published."""
-    passed = [
-        kind for kind in vars(handoff).values() if dataclasses.is_dataclass(kind) and isinstance(kind, type)
-    ]
+    passed = [kind for kind in vars(handoff).values() if dataclasses.is_dataclass(kind) and isinstance(kind, type)]
     ours = [kind for kind in passed if kind.__module__ == handoff.__name__]
     assert {kind.__name__ for kind in ours} >= {
         "ImageRef",

@@ -59,9 +59,7 @@ def test_bce_gradients_are_the_differences_to_the_labels() -> None:
         tape.watch([real, fake])
         loss_d = bce_discriminator(real, fake, 0.1)
         loss_g = bce_generator(fake)
-    np.testing.assert_allclose(
-        tape.gradient(loss_d, real), [[(0.75 - 0.9) / 2], [(0.5 - 0.9) / 2]], atol=1e-7
-    )
+    np.testing.assert_allclose(tape.gradient(loss_d, real), [[(0.75 - 0.9) / 2], [(0.5 - 0.9) / 2]], atol=1e-7)
     np.testing.assert_allclose(tape.gradient(loss_d, fake), [[0.5 / 2], [0.25 / 2]], atol=1e-7)
     np.testing.assert_allclose(tape.gradient(loss_g, fake), [[(0.5 - 1) / 2], [(0.25 - 1) / 2]], atol=1e-7)
 

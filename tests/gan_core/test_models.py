@@ -65,7 +65,9 @@ def test_the_seed_decides_the_weights() -> None:
 def test_no_layer_is_wider_than_max_channels() -> None:
     """`model.max_channels` bounds the width of every convolution."""
     generator, discriminator = build(DataConfig(resolution=128), ModelConfig(base_channels=8, max_channels=16))
-    widths = [layer.filters for network in (generator, discriminator) for layer in network.layers if hasattr(layer, "filters")]
+    widths = [
+        layer.filters for network in (generator, discriminator) for layer in network.layers if hasattr(layer, "filters")
+    ]
     assert widths == [16, 16, 16, 8, 3, 8, 16, 16, 16, 16]
 
 

@@ -29,6 +29,7 @@ CONFIG = RunConfig(
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """Publish an untrained checkpoint with two snapshots beside it."""
     run_dir = tmp_path_factory.mktemp("run")
     (run_dir / "snapshots").mkdir()
     for images, shade in ((0, 0), (4, 200)):
@@ -38,7 +39,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 def test_the_seed_decides_the_picture(checkpoint: Checkpoint) -> None:
     """A picture is the same alone, among others, and in any batch size; other seeds give other pictures."""
-    together = generate(checkpoint, range(0, 70))
+    together = generate(checkpoint, range(70))
     assert together.shape == (70, 32, 32, 3)
     assert together.dtype == np.uint8
     np.testing.assert_array_equal(generate(checkpoint, range(33, 34))[0], together[33])

@@ -1,13 +1,21 @@
-"""A training in a process of its own, which can be told where to die. Run by test_training.py.
+"""Trainings in processes of their own, which can be told where to die. Run by test_training.py.
 
-Usage: python -m tests.gan_core.train_process RUN_DIR DATASET MOMENT [section.key=value]...
+Usage: python -m tests.gan_core.train_process RUN_DIR DATASET MOMENT[,section.key=value]...
+
+Each MOMENT is one process, forked from this one so that TensorFlow is imported once; nothing of it runs before the
+fork. Prints a JSON list of [exit code, text], one for each process.
 """
 
 from __future__ import annotations
 
+import functools
+import json
+import logging
 import os
 import signal
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,14 +109,15 @@ class StepHook:
         """Do nothing, unless a moment says so."""
 
 
-def main() -> int:
+def train_until(moment: str, run_dir: Path, dataset: Path, settings: list[str]) -> int:
     """Train, and return the exit code that the command line would."""
-    run_dir, dataset, moment, *settings = sys.argv[1:]
+    # stdout is ours alone: TensorFlow's C++ writes to stderr before anyone can ask it not to.
+    logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(message)s")
     MOMENTS[moment]()
     build = Gan.__init__
 
-    def hooked(gan: Gan, config: Any) -> None:
-        build(gan, config)
+    def hooked(gan: Gan, *args: Any) -> None:
+        build(gan, *args)
         run_steps = gan.train_steps
 
         def train_steps(images: Any, first_step: Any) -> None:
@@ -119,12 +128,41 @@ def main() -> int:
 
     Gan.__init__ = hooked  # type: ignore[method-assign]
     try:
-        train(load_config("smoke", [*SETTINGS, *settings]), DatasetManifest.load(Path(dataset)), Path(run_dir))
+        train(load_config("smoke", [*SETTINGS, *settings]), DatasetManifest.load(dataset), run_dir)
     except FaceloomError as error:
-        print(error, file=sys.stderr)
+        sys.stdout.write(f"{error}\n")
         return error.exit_code
     return 0
 
 
+def in_a_fork(run: Callable[[], int]) -> tuple[int, str]:
+    """Return exit code (negative: the signal) and standard output of `run` in a forked process."""
+    with tempfile.TemporaryFile("w+") as output:
+        child = os.fork()
+        if child == 0:
+            os.dup2(output.fileno(), sys.stdout.fileno())
+            code = 1
+            try:
+                code = run()
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        output.seek(0)
+        return os.waitstatus_to_exitcode(status), output.read()
+
+
+def main() -> None:
+    """Train once for each moment, in the same run folder."""
+    run_dir, dataset = Path(sys.argv[1]), Path(sys.argv[2])
+    results = []
+    for argument in sys.argv[3:]:
+        moment, *settings = argument.split(",")
+        results.append(in_a_fork(functools.partial(train_until, moment, run_dir, dataset, settings)))
+    sys.stdout.write(json.dumps(results))
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

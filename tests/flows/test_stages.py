@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from beam_jobs import sources
+from flows.stages import STAGES, Order, StageResult, locate
+from gan_core import artifacts, checkpoints, lineage
+from gan_core.config import load_config
+from gan_core.errors import ConfigError, Diverged
+from gan_core.handoff import Checkpoint, DatasetManifest, Report, SampleSet, Scores, SourceSummary
+from gan_core.progress import ReportProgress, silent
+from tests.flows.test_plan import publish
+
+COMMAND = "faceloom {} smoke --data-root {} --set data.synthetic_count=16"
+DATASET: dict[str, Any] = {
+    "name": "synthetic",
+    "resolution": 32,
+    "channels": 3,
+    "splits": {"train": [{"name": "train-0", "count": 16, "sha256": "0"}]},
+    "rejects": {"corrupt": 2},
+    "statistics": {},
+    "protocol": {},
+    "normalization": {},
+    "source": {},
+    "created_by": {},
+}
+
+
+@pytest.fixture
+def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
+    """An order whose stages call stand-ins for the drawing, Beam and TensorFlow."""
+    asked = Order(config=load_config("smoke", ["data.synthetic_count=16"]), data_root=tmp_path, attempt=2)
+    monkeypatch.setattr(sources, "ingest", stand_in_ingest)
+    for name, function in {
+        "beam_jobs.preprocess": stand_in_prepare,
+        "gan_core.training": stand_in_train,
+        "gan_core.sampling": stand_in_sample,
+        "gan_core.metrics": stand_in_evaluate,
+        "gan_core.report": stand_in_report,
+    }.items():
+        module = ModuleType(name)
+        setattr(module, function.__name__.removeprefix("stand_in_").replace("report", "write_report"), function)
+        package, _, attribute = name.partition(".")
+        monkeypatch.setitem(sys.modules, name, module)
+        monkeypatch.setattr(sys.modules[package], attribute, module, raising=False)
+    return asked
+
+
+def once(folder: Path, kind: str, fields: dict[str, Any]) -> None:
+    """Publish unless it is there: the caching that each stage's own function does."""
+    if artifacts.find(folder, kind) is None:
+        publish(folder, kind, "a" * 64, fields, data="data")
+
+
+def stand_in_ingest(config: Any, data_root: Path, report: ReportProgress) -> SourceSummary:
+    """Draw nothing, but leave a source."""
+    source = sources.plan(config, data_root)
+    once(Path(source.location), "source", {})
+    return source
+
+
+def stand_in_prepare(config: Any, data_root: Path, *, beam_args: Any, report_progress: Any) -> DatasetManifest:
+    """Publish a data set without records."""
+    place = locate(Order(config=load_config("smoke", ["data.synthetic_count=16"]), data_root=data_root))
+    if artifacts.find(place.dataset, "dataset") is None:
+        publish(place.dataset, "dataset", place.dataset_digest, DATASET)
+    return DatasetManifest.load(place.dataset)
+
+
+def stand_in_train(config: Any, dataset: DatasetManifest, run_dir: Path, report: ReportProgress) -> Checkpoint:
+    """Publish the last checkpoint."""
+    images = config.train.total_steps * config.train.batch_size
+    folder = checkpoints.checkpoint_folder(run_dir, images)
+    once(folder, "checkpoint", {"images_seen": images})
+    return Checkpoint(run_dir, images, folder)
+
+
+def stand_in_sample(config: Any, checkpoint: Checkpoint, report: ReportProgress) -> SampleSet:
+    """Publish samples."""
+    once(checkpoint.run_dir / "samples", "samples", {})
+    return SampleSet(checkpoint.run_dir / "samples", 64, 0, checkpoint)
+
+
+def stand_in_evaluate(config: Any, checkpoint: Checkpoint, dataset: Any, report: ReportProgress) -> Scores:
+    """Publish scores."""
+    once(checkpoint.run_dir / "scores", "scores", {})
+    return Scores(checkpoint.run_dir / "scores", {"swd": {"value": 1.0}}, {})
+
+
+def stand_in_report(run_dir: Path, dataset: DatasetManifest) -> Report:
+    """Publish a page."""
+    once(run_dir / "report", "report", {})
+    return Report(run_dir / "report" / "index.html")
+
+
+def run_all(order: Order) -> list[StageResult]:
+    """Run the six stages in order."""
+    return [stage(order, silent) for stage in STAGES.values()]
+
+
+def test_each_stage_finds_its_inputs_and_notes_itself(order: Order) -> None:
+    """From folder to folder, each stage publishes where `locate` says, and adds its line to stages.jsonl."""
+    place, results = locate(order), run_all(order)
+    assert [(result.stage, result.outcome) for result in results] == [(name, "done") for name in STAGES]
+    assert {result.run_dir for result in results} == {str(place.run_dir)}
+    assert [Path(result.path).is_relative_to(place.of(result.stage)) for result in results] == [True] * 6
+    lines = lineage.read_stages(place.run_dir)
+    assert [(line["stage"], line["outcome"], line["attempt"]) for line in lines] == [
+        (name, "done", 2) for name in STAGES
+    ]
+    assert set(lines[0]) == {"stage", "seconds", "started", "outcome", "attempt"}
+    saved = lineage.read_run(place.run_dir)
+    assert saved is not None
+    assert (saved["config"], saved["digest"]) == (order.config.to_json(), place.run_digest)
+    assert saved["dataset"] == {"digest": place.dataset_digest, "path": str(place.dataset)}
+    assert saved["created_by"] == lineage.versions()
+
+
+def test_the_second_time_everything_is_already_done(order: Order) -> None:
+    """What published nothing new counts as already done, and the work that is missing does not."""
+    run_all(order)
+    assert [result.outcome for result in run_all(order)] == ["already done"] * 6
+    artifacts.discard(locate(order).of("evaluate"))
+    assert [result.outcome for result in run_all(order)] == ["already done"] * 4 + ["done", "already done"]
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "report"])
+def test_a_missing_data_set_names_the_command_that_makes_it(name: str, order: Order) -> None:
+    """Without the data set: one sentence with the folder and the command, and no run folder."""
+    place = locate(order)
+    with pytest.raises(ConfigError) as caught:
+        STAGES[name](order, silent)
+    command = COMMAND.format("prepare", order.data_root)
+    missing = f"there is no dataset at {place.dataset}: manifest.json is missing"
+    assert str(caught.value) == f"{missing}; make it with: {command}"
+    assert not place.run_dir.exists()
+
+
+def test_a_missing_training_names_the_command_that_makes_it(order: Order) -> None:
+    """Sampling needs a finished training."""
+    with pytest.raises(ConfigError) as caught:
+        STAGES["sample"](order, silent)
+    command = COMMAND.format("train", order.data_root)
+    assert str(caught.value) == f"there is no finished training at {locate(order).run_dir}; make it with: {command}"
+
+
+def test_a_failed_stage_is_noted_as_such(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stage that raises leaves a line with the outcome `failed`."""
+    for name in ("ingest", "prepare"):
+        STAGES[name](order, silent)
+
+    def diverge(*_: Any) -> Checkpoint:
+        raise Diverged("not a number")
+
+    monkeypatch.setattr(sys.modules["gan_core.training"], "train", diverge)
+    with pytest.raises(Diverged):
+        STAGES["train"](order, silent)
+    last = lineage.read_stages(locate(order).run_dir)[-1]
+    assert (last["stage"], last["outcome"]) == ("train", "failed")
