@@ -67,7 +67,7 @@ def run_in_child(
         context = multiprocessing.get_context("spawn")
         arguments = (name, stage, order, scratch, log, os.getpid(), grace_seconds)
         child = context.Process(target=run_stage, args=arguments, name=f"faceloom-{name}")
-        with _deaf_to_ctrl_c():
+        with deaf_to_ctrl_c():
             child.start()
         try:
             _watch(name, child, scratch / PROGRESS_FILE, report_progress, stall_seconds)
@@ -77,7 +77,7 @@ def run_in_child(
 
 
 @contextlib.contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
+def deaf_to_ctrl_c() -> Iterator[None]:
     """Block SIGINT while the child is started: it inherits that until it has its own group (child.detach)."""
     if threading.current_thread() is not threading.main_thread():
         yield

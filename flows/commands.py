@@ -90,8 +90,8 @@ def _through_prefect(own: Terminal, display: Display, order: Order) -> list[Stag
     from flows import server, settings
 
     settings.set_up_prefect(order.data_root)
-    with server.temporary_server(order.data_root) as url:
-        display.note(f"prefect  {url}")
+    with server.temporary_server(order.data_root) as prefect:
+        display.note(f"prefect  {prefect.url}")
         import httpx
 
         from flows.pipeline import pipeline
@@ -99,7 +99,7 @@ def _through_prefect(own: Terminal, display: Display, order: Order) -> list[Stag
 
         if not own.verbose:
             settings.quiet_run_logs()
-        server.until_ready(url)
+        prefect.until_ready()
         VIEW.set(View(display, own.verbose))
         try:
             return pipeline(order.config, order.data_root, order.beam_args)
@@ -108,7 +108,9 @@ def _through_prefect(own: Terminal, display: Display, order: Order) -> list[Stag
                 f"a stage ran out of time and was stopped ({error}); the same command continues"
             ) from error
         except httpx.HTTPError as error:
-            raise StageFailed(f"the Prefect server at {url} is gone ({error}); the same command continues") from error
+            raise StageFailed(
+                f"the Prefect server at {prefect.url} is gone ({error}); the same command continues"
+            ) from error
         finally:
             server.drain()
 

@@ -19,6 +19,7 @@ from gan_core.errors import ConfigError
 IMPORT_SECONDS = 180.0
 _GIB = 1024**3
 _NEEDED_DISK_GIB, _NEEDED_MEMORY_GIB = 2.0, 3.0
+_PREFECT_FIX = "pip install 'prefect>=3.8.8,<3.9' 'fastapi<0.155'"
 _REINSTALL = "install faceloom again: make setup, or pip install faceloom"
 
 _TENSORFLOW = """
@@ -60,7 +61,7 @@ def examine(data_root: Path) -> list[Check]:
         _library("TensorFlow", "training", tensorflow),
         _gpu(tensorflow),
         _library("Apache Beam", "prepare", beam),
-        _library("Prefect", "run", prefect),
+        _library("Prefect", "run", prefect, _PREFECT_FIX),
         _java(),
         _data_root(data_root),
         _disk(data_root),
@@ -111,9 +112,9 @@ def _python() -> Check:
     return Check("Python", "missing", f"{version} at {sys.executable}", "use Python 3.11, 3.12 or 3.13")
 
 
-def _library(name: str, purpose: str, found: dict[str, Any]) -> Check:
+def _library(name: str, purpose: str, found: dict[str, Any], fix: str = "") -> Check:
     if "error" in found:
-        return Check(name, "missing", f"needed for {purpose}: {found['error']}", _REINSTALL)
+        return Check(name, "missing", f"needed for {purpose}: {found['error']}", fix or _REINSTALL)
     return Check(name, "ok", str(found["version"]))
 
 

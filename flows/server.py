@@ -15,57 +15,71 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from flows.child import detach
+from flows.children import deaf_to_ctrl_c
 from flows.output import new_log, redirected
-from gan_core.errors import StageFailed
+from gan_core.errors import ConfigError, StageFailed
 
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.2
+_OTHERS_ANSWER_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A Prefect server: `process` and `log` are None for one of the user's."""
+
+    url: str
+    process: SpawnProcess | None = None
+    log: Path | None = None
+
+    def until_ready(self) -> None:
+        """Return once the server answers.
+
+        Raises:
+            StageFailed: it ended, or did not answer in time.
+        """
+        own = float(os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"])
+        seconds = own if self.process else _OTHERS_ANSWER_SECONDS
+        deadline = time.monotonic() + seconds
+        while not _answers(self.url):
+            if self.process and not self.process.is_alive():
+                raise StageFailed(f"Prefect's server ended at its start; why is in {self.log}; see faceloom doctor")
+            if time.monotonic() > deadline:
+                hint = f"its output is in {self.log}" if self.log else "unset PREFECT_API_URL to let faceloom start one"
+                raise StageFailed(f"the Prefect server at {self.url} did not answer for {seconds:g} s; {hint}")
+            time.sleep(_POLL_SECONDS)
 
 
 @contextlib.contextmanager
-def temporary_server(data_root: Path) -> Iterator[str]:
-    """Yield the API's URL of a server that is still starting; wait for it with `until_ready`.
+def temporary_server(data_root: Path) -> Iterator[Server]:
+    """Yield a server that may still be starting; it ends with the block.
 
     Nothing is started where PREFECT_API_URL names a server.
-    """
-    if url := os.environ.get("PREFECT_API_URL"):
-        yield url
-        return
-    port = _free_port()
-    arguments = (port, new_log(data_root, "prefect"), os.getpid())
-    server = multiprocessing.get_context("spawn").Process(target=_serve, args=arguments, name="faceloom-prefect")
-    server.start()
-    os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
-    try:
-        yield os.environ["PREFECT_API_URL"]
-    finally:
-        del os.environ["PREFECT_API_URL"]
-        _stop(server)
-
-
-def until_ready(url: str) -> None:
-    """Return once the server at `url` answers.
 
     Raises:
-        StageFailed: it does not within PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.
+        ConfigError: PREFECT_API_URL is no address.
     """
-    seconds = float(os.environ.get("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120"))
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=10):
-                return
-        except (OSError, urllib.error.URLError) as error:
-            if time.monotonic() > deadline:
-                raise StageFailed(
-                    f"the Prefect server at {url} did not answer for {seconds:g} s ({error}); "
-                    "check PREFECT_API_URL, or unset it to let faceloom start a server"
-                ) from None
-        time.sleep(_POLL_SECONDS)
+    if url := os.environ.get("PREFECT_API_URL"):
+        if not url.startswith(("http://", "https://")):
+            raise ConfigError(f"PREFECT_API_URL must be like http://127.0.0.1:4200/api, got '{url}'")
+        yield Server(url.rstrip("/"))
+        return
+    port, log = _free_port(), new_log(data_root, "prefect")
+    spawn = multiprocessing.get_context("spawn")
+    process = spawn.Process(target=_serve, args=(port, log, os.getpid()), name="faceloom-prefect")
+    with deaf_to_ctrl_c():
+        process.start()
+    os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+    try:
+        yield Server(os.environ["PREFECT_API_URL"], process, log)
+    finally:
+        del os.environ["PREFECT_API_URL"]
+        _stop(process)
 
 
 def drain() -> None:
@@ -75,6 +89,16 @@ def drain() -> None:
 
     APILogWorker.drain_all(timeout=_STOP_SECONDS)
     EventsWorker.drain_all(timeout=_STOP_SECONDS)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=10):
+            return True
+    except urllib.error.HTTPError:
+        return True  # it asks for a login, for example, which Prefect's client knows about
+    except OSError:
+        return False
 
 
 def _serve(port: int, log: Path, parent: int) -> None:

@@ -117,7 +117,10 @@ def ingest(order: Order, report_progress: ReportProgress) -> StageResult:
         known = lineage.read_run(place.run_dir) is not None
         _start_run(order, place)
         entry.run_dir = place.run_dir
-        entry.outcome = ALREADY_DONE if known and before == _stamp(location) else DONE
+        if source.kind == "synthetic":
+            entry.outcome = _outcome(before, location)
+        else:  # there is nothing to publish: it was listed before, or not
+            entry.outcome = ALREADY_DONE if known else DONE
     return _result(entry, location, dataclasses.asdict(source))
 
 

@@ -25,6 +25,7 @@ MEASURED = ("loss_g", "loss_d", "accuracy_real", "accuracy_fake")
 DEFAULT_NORMALIZATION = {"scale": 2.0 / 255.0, "offset": -1.0}  # uint8 to [-1, 1], the range of tanh
 
 _EMA_RAMPUP = 0.05  # half-life at most this share of the images shown, so that the first weights are soon forgotten
+_SETTLE_BATCHES, _SETTLE_SIZE = 4, 64
 _LATENTS, _FLIPS = 1, 2  # what a random stream is for
 
 
@@ -105,7 +106,7 @@ class Gan:
         return tf.where(heads, tf.reverse(real, [2]), real)
 
     def _average(self, step: Tensor) -> None:
-        """Move the averaged generator, batch statistics included, towards the trained one.
+        """Move the averaged generator's weights towards the trained one's.
 
         Half-life in images with a ramp-up, as in NVlabs/stylegan3 training_loop.py.
         """
@@ -115,8 +116,28 @@ class Gan:
             shown = tf.cast(step + 1, tf.float32) * train.batch_size
             halflife = tf.minimum(train.ema_halflife_kimg * 1000.0, shown * _EMA_RAMPUP)
             decay = 0.5 ** (train.batch_size / tf.maximum(halflife, 1e-6))
-        for average, current in zip(self.averaged.variables, self.generator.variables, strict=True):
+        weights = self.generator.trainable_variables
+        for average, current in zip(self.averaged.trainable_variables, weights, strict=True):
             average.assign(current + (average - current) * decay)
+
+    def settle_average(self) -> None:
+        """Measure the batch statistics of the averaged generator, for use outside of training.
+
+        Averaged weights make smaller activations than those they were averaged from, so neither the trained
+        generator's statistics nor their average fit them: the pictures come out grey. Measured on fixed latents, the
+        "standing statistics" of Brock et al. 2019 (arXiv:1809.11096), appendix E. Call before sampling and saving.
+        """
+        norms = [layer for layer in self.averaged.layers if isinstance(layer, keras.layers.BatchNormalization)]
+        momenta = [norm.momentum for norm in norms]
+        for index in range(_SETTLE_BATCHES):
+            for norm in norms:
+                norm.momentum = index / (index + 1)  # makes the moving average a plain mean
+            seed = tf.constant([0, index], tf.int64)
+            self.averaged(
+                tf.random.stateless_normal([_SETTLE_SIZE, self.config.model.latent_size], seed), training=True
+            )
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
     def _seed(self, stream: int, step: Tensor) -> Tensor:
         return tf.random.experimental.stateless_fold_in(tf.constant([self.config.train.seed, stream], tf.int64), step)

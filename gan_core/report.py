@@ -35,9 +35,7 @@ def write_report(run_dir: Path, dataset: DatasetManifest) -> Report:
     """
     run = lineage.read_run(run_dir)
     if run is None:
-        raise ArtifactError(
-            f"{run_dir / 'config.json'} is missing or damaged; train again to make {run_dir} a run"
-        )
+        raise ArtifactError(f"{run_dir / 'config.json'} is missing or damaged; train again to make {run_dir} a run")
     parts = {kind: artifacts.find(run_dir / kind, kind) for kind in ("samples", "scores")}
     parts["checkpoint"] = _newest_checkpoint(run_dir)
     inputs = _inputs(run_dir, dataset, parts)
@@ -131,9 +129,7 @@ def _pictures(run_dir: Path, dataset: DatasetManifest, parts: Parts, split: str)
         "real_problem": real_problem,
         "frames": report_pictures.film(snapshots),
         "strip": report_pictures.strip(snapshots, dataset.resolution),
-        "preview": report_pictures.picture_file(
-            dataset.path / "preview.png", report_pictures.PREVIEW_BYTES
-        ),
+        "preview": report_pictures.picture_file(dataset.path / "preview.png", report_pictures.PREVIEW_BYTES),
     }
 
 

@@ -31,13 +31,9 @@ def findings(
         stages: rows of `stage_times`.
     """
     ended = {lineage.FAILED: "failed", lineage.INTERRUPTED: "was interrupted"}
-    found = [
-        f"The stage “{row['name']}” {ended[row['outcome']]}." for row in stages if row["outcome"] in ended
-    ]
+    found = [f"The stage “{row['name']}” {ended[row['outcome']]}." for row in stages if row["outcome"] in ended]
     if 0 < reached_kimg < total_kimg:
-        found.append(
-            f"Training is at {reached_kimg:g} of {total_kimg:g} kimg: this page shows an unfinished run."
-        )
+        found.append(f"Training is at {reached_kimg:g} of {total_kimg:g} kimg: this page shows an unfinished run.")
     found += _broken_losses(metrics) + _dominance(metrics) + _rising_distance(scores)
     if damaged := metrics.damaged + scores.damaged:
         found.append(f"Left out of the logs: {_lines(damaged, 'unreadable ')}.")
@@ -116,10 +112,7 @@ def reject_examples(dataset: DatasetManifest) -> dict[str, list[Mapping[str, Any
     """Return reason -> its first few reject lines, the most frequent reason first."""
     lines = charts.read_log(dataset.path / "rejects.jsonl").lines
     reasons = sorted(dataset.rejects, key=lambda reason: (-dataset.rejects[reason], reason))
-    return {
-        reason: [line for line in lines if line.get("reason") == reason][:_REJECT_EXAMPLES]
-        for reason in reasons
-    }
+    return {reason: [line for line in lines if line.get("reason") == reason][:_REJECT_EXAMPLES] for reason in reasons}
 
 
 def show(value: Any) -> str:

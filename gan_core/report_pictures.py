@@ -70,10 +70,7 @@ def generated_sheet(path: Path, resolution: int) -> Picture | None:
     is_grid = not size[0] % step and not size[1] % step
     if is_grid and (size[0] > columns * step or size[1] > rows * step):
         corners = [(x, y) for y in range(0, size[1], step) for x in range(0, size[0], step)]
-        tiles = [
-            np.asarray(sheet.crop((x, y, x + resolution, y + resolution)))
-            for x, y in corners[: columns * rows]
-        ]
+        tiles = [np.asarray(sheet.crop((x, y, x + resolution, y + resolution))) for x, y in corners[: columns * rows]]
         sheet = grids.grid(np.stack(tiles), columns)
     return encode(sheet, SHEET_BYTES, lossless=True)
 

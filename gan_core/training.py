@@ -159,6 +159,7 @@ class Training:
 
     def _snapshot(self) -> None:
         """Write the fixed-latent grid and, unless it is off, the score on the way."""
+        self.gan.settle_average()
         images = render(self.gan.averaged, latents(range(GRID_COUNT), self.config.model.latent_size))
         self.log.snapshot(self.images_seen, grid(images, GRID_COLUMNS))
         if self.scorer is not None:
@@ -171,6 +172,7 @@ class Training:
         return SnapshotScorer(load_images(self.dataset, "train", 2 * count)) if count else None
 
     def _save(self) -> Checkpoint:
+        self.gan.settle_average()
         state = self.gan.state()
         bad = [name for name, array in state.items() if not np.isfinite(array).all()]
         if bad:

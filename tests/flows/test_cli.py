@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -45,7 +46,8 @@ MISTAKES = [
     (["run", "smoke", "quickstart"], "got unexpected extra argument (quickstart); see faceloom run --help"),
     (["run", "--set"], "option '--set' requires an argument; see faceloom --help"),
     (["run", "--set", "speed"], "--set takes section.key=value, for example train.total_kimg=20; got 'speed'"),
-    (["run", "--set", "trian.seed=1"], "unknown section 'trian' (did you mean 'train'?); known: data, model, train, eval"),
+    (["run", "--set", "trian.seed=1"], "unknown section 'trian' (did you mean 'train'?); known: data, model, "
+     "train, eval"),
     (["run", "--set", "model.nam=dcgan"], "unknown key 'model.nam' (did you mean 'name'?); known in model: name, "
      "base_channels, max_channels, latent_size, dropout"),
     (["run", "--set", "train.batch_size=many"], f"train.batch_size {MANY}, got 'many'"),
@@ -234,12 +236,12 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def start(tmp_path: Path, prefect_url: str) -> Any:
-    """Return a function that starts `faceloom` with fake stages and the tests' Prefect server."""
+    """Return a function that starts `faceloom` with fake stages and, unless told otherwise, the tests' server."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_API_URL": prefect_url}
 
-    def start(*args: str) -> subprocess.Popen[str]:
+    def start(*args: str, **variables: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_API_URL": prefect_url, **variables}
         command = [sys.executable, str(script), *args]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
@@ -263,10 +265,10 @@ def test_run_through_prefect(start: Any, tmp_path: Path) -> None:
 
 
 def test_sigterm_to_run_saves_and_ends(start: Any, tmp_path: Path) -> None:
-    """SIGTERM to `faceloom run` reaches the stage once, which saves; the exit code is 130, and nothing is left."""
+    """SIGTERM to `faceloom run` with a server of its own: the stage saves, the exit code is 130, nothing is left."""
     root = tmp_path / "data"
     behave(root, "train", "save at SIGTERM")
-    process = start("run", "smoke", "-q")
+    process = start("run", "smoke", "-q", PREFECT_API_URL="")
     until((root / "train.ready").exists)
     process.terminate()
     out, err = process.communicate()
@@ -274,3 +276,34 @@ def test_sigterm_to_run_saves_and_ends(start: Any, tmp_path: Path) -> None:
     assert (process.returncode, out, err) == (130, "", f"faceloom: error: {message}\n")
     assert calls(root)[-1] == "train saved after 1 SIGTERM"
     assert not Path(f"/proc/{pid_in(root / 'train.pid')}").exists()
+    assert f"--parent={process.pid}" not in "".join(command_lines())
+
+
+def command_lines() -> list[str]:
+    """Return the command lines of all processes; spawned ones name their parent."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_text().replace("\0", " "))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("variables", "code", "message"),
+    [
+        ({"PREFECT_API_URL": "prefect"}, 2, "PREFECT_API_URL must be like http://127.0.0.1:4200/api, got 'prefect'"),
+        (
+            {"PREFECT_API_URL": "", "PREFECT_SERVER_DATABASE_CONNECTION_URL": "nonsense"},
+            6,
+            "Prefect's server ended at its start; why is in data/.faceloom/logs/{log}; see faceloom doctor",
+        ),
+    ],
+)
+def test_a_prefect_that_cannot_work_is_explained(
+    variables: dict[str, str], code: int, message: str, start: Any
+) -> None:
+    """An address that is none, and a server that dies at its start, end with one line, without waiting."""
+    process = start("run", "smoke", "-q", **variables)
+    out, err = process.communicate()
+    log = next((path.name for path in Path("data/.faceloom/logs").glob("*-prefect.log")), "")
+    assert (process.returncode, out, err) == (code, "", f"faceloom: error: {message.format(log=log)}\n")

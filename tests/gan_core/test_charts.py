@@ -2,8 +2,10 @@ import math
 import re
 from pathlib import Path
 
+import pytest
+
 from gan_core import charts
-from gan_core.charts import Curve, Log
+from gan_core.charts import Chart, Curve, Log
 
 
 def training_log(count: int = 3) -> Log:
@@ -15,12 +17,16 @@ def training_log(count: int = 3) -> Log:
     return Log(tuple(lines))
 
 
+@pytest.fixture(scope="module")
+def drawn() -> list[Chart]:
+    """The charts of `training_log()`, drawn once."""
+    return charts.training_charts(training_log())
+
+
 def test_a_cut_off_line_is_counted_and_its_neighbours_survive(tmp_path: Path) -> None:
     """A cut-off line, one without position and one that is no object are counted; the others are read."""
     path = tmp_path / "metrics.jsonl"
-    path.write_text(
-        '{"kimg": 1, "loss_g": 2}\n\n{"kimg": NaN}\n[3]\n{"kimg": 2, "loss_g": 1}\n{"kimg": 3, "lo'
-    )
+    path.write_text('{"kimg": 1, "loss_g": 2}\n\n{"kimg": NaN}\n[3]\n{"kimg": 2, "loss_g": 1}\n{"kimg": 3, "lo')
     log = charts.read_log(path)
     assert log == Log(({"kimg": 1, "loss_g": 2}, {"kimg": 2, "loss_g": 1}), damaged=3)
 
@@ -47,9 +53,8 @@ def test_only_finite_numbers_are_numbers() -> None:
     assert charts.number(line, "e") == 2.0
 
 
-def test_training_charts_show_what_was_logged() -> None:
+def test_training_charts_show_what_was_logged(drawn: list[Chart]) -> None:
     """Each logged quantity has its curve; what was not logged, here the throughput, has no chart."""
-    drawn = charts.training_charts(training_log())
     assert [chart.title for chart in drawn] == ["Losses", "Discriminator accuracy"]
     assert [curve.label for curve in drawn[0].curves] == ["generator", "discriminator"]
     assert drawn[0].curves[1].y == [1.0, 0.5, 1 / 3]
@@ -85,14 +90,13 @@ def test_long_logs_are_binned() -> None:
     assert not charts.training_charts(training_log(240))[0].binned
 
 
-def test_equal_logs_give_equal_bytes() -> None:
+def test_equal_logs_give_equal_bytes(drawn: list[Chart]) -> None:
     """A drawing holds neither dates nor random names."""
-    assert charts.training_charts(training_log()) == charts.training_charts(training_log())
+    assert charts.training_charts(training_log()) == drawn
 
 
-def test_drawings_share_a_page() -> None:
+def test_drawings_share_a_page(drawn: list[Chart]) -> None:
     """No two drawings share an id, every reference meets an id of its own, and no style rule leaks out."""
-    drawn = charts.training_charts(training_log())
     ids = [re.findall(r'\bid="([^"]+)"', chart.svg) for chart in drawn]
     assert len(ids[0]) == len(set(ids[0])) > 0
     assert set(ids[0]) & set(ids[1]) == set()
@@ -101,9 +105,9 @@ def test_drawings_share_a_page() -> None:
         assert "<style" not in chart.svg
 
 
-def test_colours_and_font_are_the_page_s() -> None:
+def test_colours_and_font_are_the_page_s(drawn: list[Chart]) -> None:
     """A drawing names CSS variables, so it follows light and dark; it brings no colour or font family."""
-    svg = charts.training_charts(training_log())[0].svg
+    svg = drawn[0].svg
     assert set(re.findall(r"var\(--(\w+)\)", svg)) == {"rule", "muted", "generated", "discriminator"}
     assert "#0" not in svg
     assert "DejaVu" not in svg

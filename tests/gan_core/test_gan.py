@@ -68,6 +68,7 @@ def test_every_part_moves() -> None:
     gan = Gan(CONFIG)
     before = gan.state()
     advance(gan, batches(1), 0)
+    gan.settle_average()
     unchanged = {name.split("/")[0] for name, value in gan.state().items() if np.array_equal(before[name], value)}
     learning_rates = {"optimizer_g", "optimizer_d"}
     assert unchanged == learning_rates
@@ -78,9 +79,10 @@ def test_the_average_follows_its_half_life() -> None:
     gan = Gan(with_train(ema_halflife_kimg=0.008))  # two batches
     step = 1000
     advance(gan, batches(1), step)
-    first = [variable.numpy() for variable in gan.averaged.variables]
+    first = [variable.numpy() for variable in gan.averaged.trainable_variables]
     advance(gan, batches(1), step + 1)
-    for before, average, current in zip(first, gan.averaged.variables, gan.generator.variables, strict=True):
+    pairs = zip(gan.averaged.trainable_variables, gan.generator.trainable_variables, strict=True)
+    for before, (average, current) in zip(first, pairs, strict=True):
         expected = current.numpy() + (before - current.numpy()) * np.float32(0.5**0.5)
         np.testing.assert_allclose(average.numpy(), expected, rtol=1e-5, atol=1e-7)
 
@@ -89,8 +91,29 @@ def test_without_half_life_the_average_is_the_generator() -> None:
     """`ema_halflife_kimg = 0` turns averaging off."""
     gan = Gan(with_train(ema_halflife_kimg=0.0))
     advance(gan, batches(2), 0)
-    for average, current in zip(gan.averaged.variables, gan.generator.variables, strict=True):
+    pairs = zip(gan.averaged.trainable_variables, gan.generator.trainable_variables, strict=True)
+    for average, current in pairs:
         np.testing.assert_array_equal(average.numpy(), current.numpy())
+
+
+def test_the_average_gets_its_own_batch_statistics() -> None:
+    """Settling gives the first normalisation the exact mean and variance of its input over the fixed latents.
+
+    It depends on the averaged weights alone: settling twice changes nothing, and neither does what was there before.
+    """
+    gan = Gan(CONFIG)
+    advance(gan, batches(2), 0)
+    gan.settle_average()
+    fixed = [tf.random.stateless_normal([64, 8], tf.constant([0, index], tf.int64)).numpy() for index in range(4)]
+    kernel = gan.averaged.get_layer("project").kernel.numpy()
+    inputs = [(batch @ kernel).reshape(-1, gan.averaged.get_layer("project_norm").gamma.shape[0]) for batch in fixed]
+    norm = gan.averaged.get_layer("project_norm")
+    np.testing.assert_allclose(norm.moving_mean.numpy(), np.mean([x.mean(0) for x in inputs], 0), atol=1e-6)
+    np.testing.assert_allclose(norm.moving_variance.numpy(), np.mean([x.var(0) for x in inputs], 0), rtol=1e-4)
+    settled = gan.state()
+    gan.settle_average()
+    assert differing(settled, gan.state()) == []
+    assert norm.momentum == 0.9
 
 
 def test_flips_are_mirror_images() -> None:

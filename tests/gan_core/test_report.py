@@ -3,7 +3,8 @@ import dataclasses
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from PIL import Image
 
 from gan_core import artifacts, grids, report
 from gan_core.artifacts import digest_of
-from gan_core.charts import Log
 from gan_core.config import load_config
 from gan_core.errors import ArtifactError
 from gan_core.handoff import DatasetManifest, run_digest, run_folder
@@ -25,6 +25,34 @@ from tests.datasets import split_pictures
 VOID = {"meta", "img", "input", "br", "link", "hr"}
 EVIL = "a/<script>alert(1)</script>é日.jpg"
 GRID = grids.grid(datasets.smooth_pictures(64, 32, 3), 8)
+SCORES = {
+    "swd": {
+        "value": 20.125,
+        "floor": 9.0,
+        "unit": "SWD x1000",
+        "better": "lower",
+        "parts": {"32": {"value": 22.0, "floor": 9.5}, "16": {"value": 18.25, "floor": 8.5}},
+    },
+    "ms_ssim": {
+        "value": 0.5,
+        "floor": 0.25,
+        "unit": "MS-SSIM",
+        "better": "lower",
+        "parts": {"real_a": 0.24, "real_b": 0.26},
+        "note": "above the floor: less diverse",
+    },
+    "novel": {"value": 0.5},
+}
+PROTOCOL = {
+    "requested_count": 4096,
+    "real_count": 2048,
+    "floor_count": 2048,
+    "generated_count": 2048,
+    "split": "train",
+    "mirrored": False,
+    "parameters": {"swd": {"levels": [32, 16], "window": 7}, "ms_ssim": {"pairs": 1024}},
+    "note": "2048 pictures a set: of 8192 real ones asked for there are 4096",
+}
 
 
 class Page(HTMLParser):
@@ -45,9 +73,7 @@ class Page(HTMLParser):
         """Note the tag, and that it is open."""
         found = dict(attrs)
         self.ids += [value for key, value in attrs if key == "id" and value]
-        self.links += [
-            value or "" for key, value in attrs if key in {"src", "href", "srcset", "data", "action"}
-        ]
+        self.links += [value or "" for key, value in attrs if key in {"src", "href", "srcset", "data", "action"}]
         self.images += [found] if tag == "img" else []
         self.scripts += tag == "script"
         if tag not in VOID:
@@ -77,7 +103,7 @@ def _bare_run(root: Path, dataset: DatasetManifest) -> Path:
     facts = {
         "config": config.to_json(),
         "digest": run_digest(config, dataset.digest),
-        "machine": {"device": "CPU"},
+        "machine": {"cpus": 2},
     }
     artifacts.write_json(run_dir / "config.json", facts)
     return run_dir
@@ -86,44 +112,69 @@ def _bare_run(root: Path, dataset: DatasetManifest) -> Path:
 def _full_run(root: Path, dataset: DatasetManifest) -> Path:
     run_dir = _bare_run(root, dataset)
     _lines(run_dir / "metrics.jsonl", [{"kimg": k, "loss_g": 2 - k / 2, "loss_d": 0.5} for k in (1.0, 2.0)])
-    _lines(
-        run_dir / "snapshot_scores.jsonl", [{"kimg": k, "swd": 20 / k, "swd_floor": 9.0} for k in (1.0, 2.0)]
-    )
+    _lines(run_dir / "snapshot_scores.jsonl", [{"kimg": k, "swd": 20 / k, "swd_floor": 9.0} for k in (1.0, 2.0)])
     _lines(run_dir / "stages.jsonl", [_stage("train", 750.0, "failed"), _stage("train", 30.0, "done")])
     (run_dir / "snapshots").mkdir()
     for images in (1000, 2000):
         GRID.save(run_dir / "snapshots" / f"{images:012d}.png")
-    _publish(run_dir / "checkpoints" / "000000002000", "checkpoint", {"images_seen": 2000})
+    checkpoint = {"images_seen": 2000, "progress": {"seconds": 30.0, "device": "NVIDIA H200"}}
+    _publish(run_dir / "checkpoints" / "000000002000", "checkpoint", checkpoint)
     _publish(run_dir / "samples", "samples", {"seed": 0, "images_seen": 2000}, GRID)
-    swd = {
-        "value": 20.125,
-        "floor": 9.0,
-        "unit": "SWD x1000",
-        "better": "lower",
-        "parts": {"32": {"value": 20.125}},
-    }
-    fields = {
-        "values": {"swd": swd, "novel": {"value": 0.5}},
-        "protocol": {"real_count": 2048, "split": "train"},
-    }
-    _publish(run_dir / "scores", "scores", fields)
+    _publish(run_dir / "scores", "scores", {"values": SCORES, "protocol": PROTOCOL})
     return run_dir
 
 
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """A run, its data set, and the page about it."""
+
+    run_dir: Path
+    dataset: DatasetManifest
+    path: Path
+    text: str
+
+
+def _written(run_dir: Path, dataset: DatasetManifest) -> Written:
+    path = write_report(run_dir, dataset).path
+    return Written(run_dir, dataset, path, path.read_text(encoding="utf-8"))
+
+
 @pytest.fixture(scope="module")
-def full_page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of a run with everything that its stages leave."""
+def full(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """A run with everything that its stages leave, and its page. Whoever changes it copies it first."""
     root = tmp_path_factory.mktemp("full")
     dataset = _dataset(root)
-    return write_report(_full_run(root, dataset), dataset).path.read_text(encoding="utf-8")
+    return _written(_full_run(root, dataset), dataset)
+
+
+@pytest.fixture
+def copied(full: Written, tmp_path: Path) -> tuple[Path, DatasetManifest]:
+    """A copy of the full run without its page, and of its data set."""
+    run_dir, folder = tmp_path / "runs" / full.run_dir.name, tmp_path / "datasets" / "tiny-32"
+    shutil.copytree(full.run_dir, run_dir, ignore=shutil.ignore_patterns("report"))
+    shutil.copytree(full.dataset.path, folder)
+    return run_dir, dataclasses.replace(full.dataset, path=folder)
+
+
+@pytest.fixture
+def renderings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The runs whose page is rendered from now on; the page is a stub."""
+    rendered: list[Path] = []
+
+    def render(run_dir: Path, *_: Any) -> str:
+        rendered.append(run_dir)
+        return "page"
+
+    monkeypatch.setattr(report, "_render", render)
+    return rendered
 
 
 @pytest.fixture(scope="module")
-def bare_page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A root folder, and the page of a run in it of which only config.json stands."""
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """A run of which only config.json stands, and its page."""
     root = tmp_path_factory.mktemp("bare")
     dataset = _dataset(root)
-    return root, write_report(_bare_run(root, dataset), dataset).path.read_text(encoding="utf-8")
+    return _written(_bare_run(root, dataset), dataset)
 
 
 def _lines(path: Path, lines: list[dict[str, Any]]) -> None:
@@ -150,42 +201,62 @@ def _pictures(page: Page) -> Iterator[Image.Image]:
         yield Image.open(io.BytesIO(base64.b64decode((image["src"] or "").partition(",")[2])))
 
 
-def test_a_full_run_makes_one_self_contained_page(full_page: str) -> None:
+def test_a_full_run_makes_one_self_contained_page(full: Written) -> None:
     """The page loads nothing from anywhere, its tags are balanced, its ids unique, its pictures described."""
-    page = Page(full_page)
+    page = Page(full.text)
     assert [link for link in page.links if not link.startswith(("#", "data:image/"))] == []
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
     assert sorted(page.ids) == sorted(set(page.ids))
     assert [image for image in page.images if not image["alt"]] == []
-    assert re.findall(r"https?://|@import|url\((?!#)", full_page) == []
-    assert len(full_page) < 1_000_000
+    assert re.findall(r"https?://|@import|url\((?!#)", full.text) == []
+    assert len(full.text) < 1_000_000
 
 
-def test_scores_stand_beside_floor_and_protocol(full_page: str) -> None:
-    """A score is shown with unit, floor and protocol, also one of a measure that the page does not know."""
-    text = _text(full_page)
-    assert "20.1 SWD x1000 floor 9.00 · lower is better 32 20.1" in text
+def test_scores_stand_beside_floor_parts_and_protocol(full: Written) -> None:
+    """A score is shown with unit, floor, parts and protocol, also one of a measure that the page does not know."""
+    text = _text(full.text)
+    assert "20.1 SWD x1000 floor 9.00 · lower is better" in text
+    assert "Scale Value Floor 32 px 22.0 9.50 16 px 18.2 8.50" in text
     assert "2.2 \u00d7 its floor of 9.00" in text
-    assert "real count 2,048 split train" in text
+    counts = "2,048 generated 2,048 real 2,048 other real for the floor split train mirrored no"
+    assert f"{counts} levels 32, 16 window 7" in text
+    assert "0.500 MS-SSIM floor 0.250 · best near the floor" in text
+    assert "Part Value first real set 0.240 second real set 0.260" in text
+    assert "Note: above the floor: less diverse" in text
+    assert f"{counts} pairs 1,024" in text
     assert "novel 0.500 no floor measured" in text
+    assert "Fewer pictures than asked for: 2048 pictures a set" in text
 
 
-def test_generated_and_real_have_the_same_layout(full_page: str) -> None:
+def test_measures_say_what_they_do_not_see(full: Written) -> None:
+    """The page warns that SWD ignores a set's brightness, and that MS-SSIM sees gross collapse only."""
+    text = _text(full.text)
+    assert "It does not see: The brightness and contrast of a set as a whole" in text
+    assert "It does not see: Everything but gross collapse" in text
+
+
+def test_the_device_of_the_training_is_named(full: Written, bare: Written) -> None:
+    """Header and lineage name the device that the newest checkpoint names; without one they leave it out."""
+    assert "· trained on NVIDIA H200" in _text(full.text)
+    assert "<dt>device</dt><dd>NVIDIA H200</dd>" in full.text
+    assert "trained on" not in _text(bare.text)
+    assert "<dt>device</dt>" not in bare.text
+
+
+def test_generated_and_real_have_the_same_layout(full: Written) -> None:
     """Both grids are embedded without loss; the real one holds stored pictures, evenly spread."""
-    page = Page(full_page)
+    page = Page(full.text)
     generated, real, *rest = _pictures(page)
-    assert generated.size == (8 * 34 - 2, 8 * 34 - 2)
     assert np.array_equal(np.asarray(generated), np.asarray(GRID))
     assert np.array_equal(np.asarray(real), np.asarray(grids.grid(split_pictures("train"), 8)))
     assert [picture.size for picture in rest] == [(270, 270), (270, 270), (66, 270)]
 
 
-def test_a_bare_run_names_what_is_missing_and_the_command(bare_page: tuple[Path, str]) -> None:
+def test_a_bare_run_names_what_is_missing_and_the_command(bare: Written) -> None:
     """With only config.json the page is complete, and each gap says which command fills it."""
-    root, text = bare_page
-    Page(text)
-    tail = f"smoke --source '/pictures of/faces' --data-root {root} --set train.seed=3"
-    found = re.findall(r"Not there yet: ([^.]+)\.</strong>\s*Made by<br><code>([^<]+)</code>", text)
+    Page(bare.text)
+    tail = f"smoke --source '/pictures of/faces' --data-root {bare.run_dir.parents[1]} --set train.seed=3"
+    found = re.findall(r"Not there yet: ([^.]+)\.</strong>\s*Made by<br><code>([^<]+)</code>", bare.text)
     assert [(what, command.replace("&#39;", "'")) for what, command in found] == [
         ("the samples", f"faceloom sample {tail}"),
         ("snapshots of the training", f"faceloom train {tail}"),
@@ -193,48 +264,48 @@ def test_a_bare_run_names_what_is_missing_and_the_command(bare_page: tuple[Path,
         ("the training log", f"faceloom train {tail}"),
         ("times of stages", f"faceloom run {tail}"),
     ]
-    assert "Nothing was trained yet." in text
+    assert "Nothing was trained yet." in bare.text
 
 
-def test_a_finished_report_is_left_alone(tmp_path: Path) -> None:
+def test_a_finished_report_is_left_alone(copied: tuple[Path, DatasetManifest], renderings: list[Path]) -> None:
     """Equal inputs return at once, also after more stages have run; a new line of the log renews the page."""
-    dataset = _dataset(tmp_path)
-    run_dir = _full_run(tmp_path, dataset)
-    path = write_report(run_dir, dataset).path
-    before = path.stat().st_ino
+    run_dir, dataset = copied
+    write_report(run_dir, dataset)
     with (run_dir / "stages.jsonl").open("a") as stream:
         stream.write(json.dumps(_stage("train", 0.1, "already done")) + "\n")
     write_report(run_dir, dataset)
-    assert path.stat().st_ino == before
+    assert renderings == [run_dir]
     with (run_dir / "metrics.jsonl").open("a") as stream:
         stream.write('{"kimg": 3.0, "loss_g": 1.0, "loss_d": 1.0}\n')
     write_report(run_dir, dataset)
-    assert path.stat().st_ino != before
+    assert renderings == [run_dir, run_dir]
 
 
-def test_a_damaged_page_is_written_again_to_the_byte(tmp_path: Path) -> None:
-    """A page that does not verify is made again, and equal inputs give equal bytes."""
-    dataset = _dataset(tmp_path)
-    run_dir = _full_run(tmp_path, dataset)
-    path = write_report(run_dir, dataset).path
-    before = path.read_bytes()
-    path.write_bytes(before[:100])
-    assert write_report(run_dir, dataset).path.read_bytes() == before
+def test_a_damaged_page_is_written_again(copied: tuple[Path, DatasetManifest], renderings: list[Path]) -> None:
+    """A page that does not verify is made again."""
+    path = write_report(*copied).path
+    path.write_text("pa")
+    assert write_report(*copied).path.read_text() == "page"
+    assert len(renderings) == 2
 
 
-def test_names_of_pictures_are_text(full_page: str) -> None:
+def test_equal_inputs_give_equal_bytes(full: Written, copied: tuple[Path, DatasetManifest]) -> None:
+    """A page holds no date of its own: another copy of the run gives it to the byte, its own folder aside."""
+    run_dir, dataset = copied
+    text = write_report(run_dir, dataset).path.read_text(encoding="utf-8")
+    assert text == full.text.replace(str(full.run_dir.parents[1]), str(run_dir.parents[1]))
+
+
+def test_names_of_pictures_are_text(full: Written) -> None:
     """A key with markup in it is shown as it is, and runs nothing."""
-    assert "<code>a/&lt;script&gt;alert(1)&lt;/script&gt;é日.jpg</code> truncated" in full_page
-    assert Page(full_page).scripts == 1
+    assert "<code>a/&lt;script&gt;alert(1)&lt;/script&gt;é日.jpg</code> truncated" in full.text
+    assert Page(full.text).scripts == 1
 
 
-def test_damaged_inputs_cost_their_part_of_the_page_only(tmp_path: Path) -> None:
+def test_damaged_inputs_cost_their_part_of_the_page_only(copied: tuple[Path, DatasetManifest]) -> None:
     """Broken pictures, logs, samples and shards are named or left out; the page is still written."""
-    dataset = _dataset(tmp_path)
-    run_dir = _full_run(tmp_path, dataset)
-    (run_dir / "metrics.jsonl").write_text(
-        '{"kimg": 1.0, "loss_g": NaN, "loss_d": Infinity}\n{"kimg": 1.5, "lo'
-    )
+    run_dir, dataset = copied
+    (run_dir / "metrics.jsonl").write_text('{"kimg": 1.0, "loss_g": NaN, "loss_d": Infinity}\n{"kimg": 1.5, "lo')
     (run_dir / "snapshots" / "000000001000.png").write_bytes(b"\x89PNG\r\n\x1a\nno")
     (run_dir / "samples" / "grid.png").write_bytes(b"")
     (run_dir / "stages.jsonl").write_text("")
@@ -266,98 +337,7 @@ def test_config_of_another_version_is_shown_without_a_command(tmp_path: Path) ->
     assert "the command cannot be rebuilt from it" in text
 
 
-def test_changed_values_are_marked_beside_their_default(bare_page: tuple[Path, str]) -> None:
+def test_changed_values_are_marked_beside_their_default(bare: Written) -> None:
     """A value that is not the default is marked; a default is not."""
-    _, text = bare_page
-    assert "<mark>3</mark><small>default 0</small>" in text
-    assert re.findall(r'row">latent_size<small>[^<]+</small></th><td>([^<]+)</td>', text) == ["100"]
-
-
-def test_mirrored_copies_are_passed_over(
-    tmp_path: Path, make_dataset: Callable[..., DatasetManifest]
-) -> None:
-    """Where a data set stores mirrored copies, the real pictures are the originals."""
-    mirrored = make_dataset(tmp_path / "mirrored", count=8, mirrored=True)
-    shown = report.real_pictures(mirrored, "train", 64)
-    assert np.array_equal(np.asarray(shown), np.asarray(grids.grid(split_pictures("train", 8), 8)))
-
-
-def test_real_pictures_are_spread_evenly(tiny_dataset: DatasetManifest) -> None:
-    """Four of the sixteen in the first shard are every fourth; an empty split is refused."""
-    shown = report.real_pictures(tiny_dataset, "train", 4)
-    assert np.array_equal(np.asarray(shown), np.asarray(grids.grid(split_pictures("train")[:16:4], 8)))
-    with pytest.raises(ArtifactError, match="has no pictures in the split 'test'"):
-        report.real_pictures(tiny_dataset, "test", 4)
-
-
-def test_large_pictures_are_made_to_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Noise, which no format compresses, is shrunk until the picture keeps its share of the page."""
-    dataset = _dataset(tmp_path)
-    run_dir = _full_run(tmp_path, dataset)
-    monkeypatch.setattr(report, "_GRID_BYTES", 20_000)
-    noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
-    _publish(run_dir / "samples", "samples", {"noise": 1}, Image.fromarray(noise))
-    page = Page(write_report(run_dir, dataset).path.read_text(encoding="utf-8"))
-    assert next(_pictures(page)).size in {(200, 200), (100, 100)}
-    assert len(page.images[0]["src"] or "") <= 20_000 * 4 / 3 + 100
-
-
-def test_findings_name_what_spoils_a_run() -> None:
-    """An interrupted stage, an unfinished training, a dominant discriminator and a rising score are named."""
-    metrics = Log(({"kimg": 1.0, "loss_g": 1, "loss_d": 1, "accuracy_real": 1.0, "accuracy_fake": 0.98},))
-    scores = Log(({"kimg": 1.0, "swd": 10.0}, {"kimg": 2.0, "swd": 12.5}))
-    assert report.findings(1.0, 4.0, metrics, scores, [{"name": "train", "outcome": "interrupted"}]) == [
-        "The stage “train” was interrupted.",
-        "Training is at 1 of 4 kimg: this page shows an unfinished run.",
-        "In the last fifth the discriminator was right 99% of the time: too strong to teach.",
-        "On the way the SWD was best at 1 kimg (10); it has risen to 12.5 since.",
-    ]
-    assert report.findings(4.0, 4.0, Log(), Log(), [{"name": "train", "outcome": "done"}]) == []
-
-
-def test_attempts_of_a_stage_are_summed() -> None:
-    """Failed attempts count; a later look at finished work does not; the report does not judge itself."""
-    lines = [
-        _stage("train", 10.0, "failed"),
-        _stage("train", 5.0, "done"),
-        _stage("train", 1.0, "already done"),
-    ]
-    log = Log((*lines, _stage("report", 1.0, "failed")))
-    expected = {"name": "train", "seconds": 15.0, "runs": 2, "outcome": "done"}
-    assert report.stage_times(log) == [{**expected, "started": "2026-11-22T02:10:00+00:00"}]
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (2048, "2,048"),
-        (True, "yes"),
-        (0.28, "0.28"),
-        (36.0, "36"),
-        (12345.6, "12,346"),
-        (float("nan"), "not finite"),
-        (None, "none"),
-        ({"train": 300, "test": 2}, "train 300, test 2"),
-        ([64, 32], "64, 32"),
-        ("ab" * 32, "abababababab"),
-        ("celeba-148", "celeba-148"),
-    ],
-)
-def test_values_are_shown_for_reading(value: Any, shown: str) -> None:
-    """Numbers have separators, collections commas, digests twelve digits."""
-    assert report.show(value) == shown
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(8.12, "8.1 s"), (59.99, "1 min 00 s"), (750, "12 min 30 s"), (11100, "3 h 05 min")],
-)
-def test_durations(seconds: float, shown: str) -> None:
-    """A duration has the two units that matter."""
-    assert report.duration(seconds) == shown
-
-
-def test_times_are_utc() -> None:
-    """A time with an offset is shown in UTC; a text that is no time stays as it is."""
-    assert report.when("2026-11-22T02:10:00+02:00") == "22 November 2026, 00:10 UTC"
-    assert report.when("yesterday") == "yesterday"
+    assert "<mark>3</mark><small>default 0</small>" in bare.text
+    assert re.findall(r'row">latent_size<small>[^<]+</small></th><td>([^<]+)</td>', bare.text) == ["100"]
