@@ -11,7 +11,9 @@ import contextlib
 import multiprocessing
 import os
 import socket
+import sys
 import time
+import traceback
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -110,7 +112,11 @@ def _serve(port: int, log: Path, parent: int) -> None:
         import uvicorn
 
         factory = "prefect.server.api.server:create_app"
-        uvicorn.run(factory, factory=True, host="127.0.0.1", port=port, log_level="error", lifespan="on")
+        try:
+            uvicorn.run(factory, factory=True, host="127.0.0.1", port=port, log_level="error", lifespan="on")
+        except Exception:
+            traceback.print_exc()  # here into the log; let out, it would be printed on the terminal
+            sys.exit(1)
 
 
 def _free_port() -> int:

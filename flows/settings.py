@@ -29,7 +29,7 @@ def prefect_environment(data_root: Path, environment: Mapping[str, str]) -> dict
     project's database or profile is touched; unless the user named a home or a server.
     """
     added = dict(DEFAULTS)
-    if "PREFECT_API_URL" not in environment:
+    if not environment.get("PREFECT_API_URL"):
         home = data_root.absolute() / ".prefect"
         added["PREFECT_HOME"] = str(home)
         added["PREFECT_RESULTS_LOCAL_STORAGE_PATH"] = str(Path(environment.get("PREFECT_HOME", home)) / "storage")

@@ -1,6 +1,7 @@
 """Published folders: content-addressed names, one manifest that lists every file, and an atomic way in.
 
-What has no `manifest.json` does not exist; what has one verifies. A stage that finds its own manifest has nothing to do.
+What has no `manifest.json` does not exist; what has one verifies. A stage that finds its own manifest has nothing to
+do.
 """
 
 from __future__ import annotations

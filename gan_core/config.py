@@ -69,7 +69,8 @@ class DataConfig:
         options.check("data", self)
         if self.kind == "synthetic" and self.path:
             raise ConfigError(
-                f"data.path must be empty for data.kind=synthetic, got '{self.path}'; leave --source out or set data.kind"
+                f"data.path must be empty for data.kind=synthetic, got '{self.path}'; "
+                "leave --source out, or set data.kind"
             )
 
 
@@ -83,7 +84,7 @@ class ModelConfig:
     )
     max_channels: int = option(512, "no layer is wider than this", low=4, high=4096)
     latent_size: int = option(100, "length of the latent vector, N(0, 1)", low=1, high=4096)
-    dropout: float = option(0.0, "share of the discriminator's activations dropped in each layer", low=0.0, high=0.9)
+    dropout: float = option(0.2, "share of the discriminator's activations dropped in each layer", low=0.0, high=0.9)
 
     def __post_init__(self) -> None:
         options.check("model", self)
@@ -126,7 +127,8 @@ class TrainConfig:
         options.check("train", self)
         if self.total_kimg * 1000 < self.batch_size:
             raise ConfigError(
-                f"train.total_kimg must be at least one batch ({self.batch_size / 1000:g} kimg), got {self.total_kimg:g}"
+                f"train.total_kimg must be at least one batch ({self.batch_size / 1000:g} kimg), "
+                f"got {self.total_kimg:g}"
             )
 
     @property

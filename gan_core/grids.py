@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+Item = TypeVar("Item")
 
 _GAP_PIXELS = 2
 
@@ -38,19 +41,30 @@ def grid(images: npt.NDArray[np.uint8], columns: int) -> Image.Image:
     return Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet)
 
 
-def animation(frames: Sequence[Path], path: Path, *, frame_ms: int = 250, hold_ms: int = 2000) -> None:
-    """Write an endless GIF of picture files; the last frame stays longer.
+def animation(
+    frames: Sequence[Image.Image],
+    target: Path | BinaryIO,
+    *,
+    colours: int = 256,
+    frame_ms: int = 250,
+    hold_ms: int = 2000,
+) -> None:
+    """Write an endless GIF; the last frame stays longer.
 
     Args:
         frames: at least one picture, all of one size.
-        path: the .gif to write.
+        target: the .gif to write.
+        colours: of each frame, 2 to 256; fewer make a smaller file.
         frame_ms: time of a frame, milliseconds.
         hold_ms: time of the last frame, milliseconds.
     """
-    pictures = []
-    for frame in frames:
-        with Image.open(frame) as picture:
-            # One palette a frame: faces share few colours with their neighbours in time.
-            pictures.append(picture.convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG))
+    # One palette a frame: faces share few colours with their neighbours in time.
+    pictures = [frame.convert("RGB").quantize(colours) for frame in frames]
     durations = [frame_ms] * (len(pictures) - 1) + [hold_ms]
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+    pictures[0].save(target, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+
+
+def spread(items: Sequence[Item], limit: int) -> list[Item]:
+    """Return at most `limit` of the items, evenly spread, always with the first and the last."""
+    count = min(limit, len(items))
+    return [items[index * (len(items) - 1) // max(1, count - 1)] for index in range(count)]

@@ -15,7 +15,7 @@ from gan_core.config import RunConfig, preset_names
 from gan_core.errors import ArtifactError, ConfigError
 from gan_core.handoff import DatasetManifest, Report
 
-REPORT_FORMAT = 2  # bump when the same run would give another page
+REPORT_FORMAT = 3  # bump when the same run would give another page
 
 Parts = Mapping[str, Manifest | None]  # samples, scores and checkpoint
 
@@ -128,6 +128,7 @@ def _pictures(run_dir: Path, dataset: DatasetManifest, parts: Parts, split: str)
         "real": real,
         "real_problem": real_problem,
         "frames": report_pictures.film(snapshots),
+        "animated": report_pictures.animated(snapshots, dataset.resolution),
         "strip": report_pictures.strip(snapshots, dataset.resolution),
         "preview": report_pictures.picture_file(dataset.path / "preview.png", report_pictures.PREVIEW_BYTES),
     }

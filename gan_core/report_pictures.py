@@ -16,6 +16,7 @@ from PIL import Image
 
 from gan_core import grids
 from gan_core.errors import ArtifactError
+from gan_core.grids import spread
 from gan_core.handoff import DatasetManifest, Shard
 from gan_core.records import decode_example, read_records
 
@@ -25,7 +26,8 @@ Images = npt.NDArray[np.uint8]
 SHEET_BYTES = 1_050_000  # twice; enough for 64 pictures of noise at 64x64, without loss
 STRIP_BYTES = 150_000
 PREVIEW_BYTES = 150_000
-FRAMES_BYTES = 1_200_000
+FRAMES_BYTES = 800_000
+GIF_BYTES = 400_000
 
 _MAX_FRAMES = 24
 _STRIP_COLUMNS = 8
@@ -142,10 +144,22 @@ def strip(snapshots: Sequence[Path], resolution: int) -> tuple[list[float], Pict
     return moments, encode(grids.grid(np.stack(columns), _STRIP_COLUMNS), STRIP_BYTES)
 
 
-def spread(paths: Sequence[Path], limit: int) -> list[Path]:
-    """Return at most `limit` of the paths, evenly spread, always with the first and the last."""
-    count = min(limit, len(paths))
-    return [paths[index * (len(paths) - 1) // max(1, count - 1)] for index in range(count)]
+def animated(snapshots: Sequence[Path], resolution: int) -> Picture | None:
+    """Return the GIF of the first sixteen latent vectors, of as many frames as the budget allows; None without frames.
+
+    The whole grid's GIF, samples/training.gif, takes megabytes.
+    """
+    side = 4 * (resolution + _GAP_PIXELS) - _GAP_PIXELS
+    for limit in (20, 14, 9, 5, 2):
+        frames = [sheet.crop((0, 0, side, side)) for path in spread(snapshots, limit) if (sheet := _open(path))]
+        if not frames:
+            return None
+        stream = io.BytesIO()
+        grids.animation(frames, stream, colours=64)
+        if stream.tell() <= GIF_BYTES:
+            break
+    data = base64.b64encode(stream.getvalue()).decode()
+    return Picture(f"data:image/gif;base64,{data}", side, side, exact=False)
 
 
 def picture_file(path: Path, limit_bytes: int) -> Picture | None:

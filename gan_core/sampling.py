@@ -18,7 +18,7 @@ from gan_core.artifacts import digest_of
 from gan_core.checkpoints import load_manifest, load_state
 from gan_core.config import RunConfig
 from gan_core.dataset import Images
-from gan_core.grids import animation, grid
+from gan_core.grids import animation, grid, spread
 from gan_core.handoff import Checkpoint, SampleSet
 from gan_core.progress import Progress, ReportProgress, silent
 
@@ -27,6 +27,7 @@ GRID_COUNT = 64
 # Kernels may round differently for different batch sizes, so pictures are always made this many at a time.
 _BATCH_SIZE = 32
 _FORMAT = 1
+_MAX_FRAMES = 60  # of the GIF: 15 seconds
 
 
 def sample(config: RunConfig, checkpoint: Checkpoint, report_progress: ReportProgress = silent) -> SampleSet:
@@ -44,7 +45,7 @@ def sample(config: RunConfig, checkpoint: Checkpoint, report_progress: ReportPro
             _write_pictures(draft, config, checkpoint, report_progress)
             frames = sorted((checkpoint.run_dir / "snapshots").glob("[0-9]*.png"))
             if frames:
-                animation(frames, draft / "training.gif")
+                animation([Image.open(frame) for frame in spread(frames, _MAX_FRAMES)], draft / "training.gif")
             artifacts.write_manifest(draft, "samples", digest, {**asked, "images_seen": checkpoint.images_seen})
     return SampleSet(final, evaluation.sample_count, evaluation.seed, checkpoint)
 

@@ -135,7 +135,7 @@ def write_portraits(
     hand in a hidden sibling and rename it.
 
     Args:
-        folder: an existing folder without an `img_align_celeba` in it.
+        folder: a folder without an `img_align_celeba` in it; created if missing.
         count: portraits to draw, 1 to 999,999.
         seed: 0 or more.
         processes: how many draw at the same time. None takes one per CPU, but no more than the count can keep
@@ -155,7 +155,7 @@ def write_portraits(
     if processes is None:
         processes = max(1, min(os.cpu_count() or 1, count // _MIN_COUNT_PER_PROCESS))
     images = folder / IMAGE_FOLDER
-    images.mkdir()
+    images.mkdir(parents=True)
     rows: list[tuple[Traits, Landmarks]] = []
     with _mapper(processes) as in_order:
         for row in in_order(partial(_write_one, str(images), seed), range(count)):

@@ -165,17 +165,16 @@ def test_pictures_are_jpegs_of_the_drawn_portraits(dataset: Path) -> None:
 def test_attribute_file_follows_the_traits(dataset: Path) -> None:
     """The signs in the file are those of the traits that were drawn."""
     for index, row in enumerate(lines(dataset / "list_attr_celeba.txt")[2:]):
-        expected = attributes_of(draw_portrait(5, index).traits).values()
+        expected = attributes_of(sample_traits(np.random.default_rng([5, index]))).values()
         assert [int(sign) for sign in row.split()[1:]] == [1 if value else -1 for value in expected]
 
 
 def test_two_processes_write_the_same_bytes_as_one(dataset: Path, tmp_path: Path) -> None:
-    """The number of processes changes nothing, and progress reaches the count."""
+    """The number of processes changes nothing, progress reaches the count, and a missing folder is created."""
+    folder = tmp_path / "missing" / "folder"
     reports: list[tuple[int, int]] = []
-    write_portraits(
-        tmp_path, COUNT, seed=5, processes=2, progress=lambda done, of: reports.append((done, of))
-    )
-    assert contents(tmp_path) == contents(dataset)
+    write_portraits(folder, COUNT, seed=5, processes=2, progress=lambda done, of: reports.append((done, of)))
+    assert contents(folder) == contents(dataset)
     assert reports == [(done, COUNT) for done in range(1, COUNT + 1)]
 
 

@@ -276,15 +276,18 @@ def test_sigterm_to_run_saves_and_ends(start: Any, tmp_path: Path) -> None:
     assert (process.returncode, out, err) == (130, "", f"faceloom: error: {message}\n")
     assert calls(root)[-1] == "train saved after 1 SIGTERM"
     assert not Path(f"/proc/{pid_in(root / 'train.pid')}").exists()
-    assert f"--parent={process.pid}" not in "".join(command_lines())
+    assert in_session(process.pid) == []
 
 
-def command_lines() -> list[str]:
-    """Return the command lines of all processes; spawned ones name their parent."""
+def in_session(leader: int) -> list[str]:
+    """Return the names of all living processes of a session; nobody in it starts another session."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            found.append(path.read_text().replace("\0", " "))
+            name, _, rest = path.read_text().rpartition(") ")
+            state, _parent, _group, session, *_ = rest.split()
+            if int(session) == leader and state != "Z":
+                found.append(name)
     return found
 
 

@@ -68,7 +68,7 @@ def test_total_steps_rounds_up(total_kimg: float, batch_size: int, steps: int) -
         (lambda: DataConfig(limit=-1), "data.limit must be >= 0, got -1"),
         (
             lambda: DataConfig(kind="synthetic", path="faces"),
-            "data.path must be empty for data.kind=synthetic, got 'faces'; leave --source out or set data.kind",
+            "data.path must be empty for data.kind=synthetic, got 'faces'; leave --source out, or set data.kind",
         ),
         (lambda: TrainConfig(seed=-1), "train.seed must be in [0, 2147483647], got -1"),
         (

@@ -52,11 +52,7 @@ def noisy(images: Images, deviation: float) -> Images:
 def shuffled(images: Images, patch: int = 8) -> Images:
     """Return the pictures cut into patches that are put together again in random order."""
     random, side = np.random.default_rng(9), images.shape[1]
-    places = [
-        (slice(y, y + patch), slice(x, x + patch))
-        for y in range(0, side, patch)
-        for x in range(0, side, patch)
-    ]
+    places = [(slice(y, y + patch), slice(x, x + patch)) for y in range(0, side, patch) for x in range(0, side, patch)]
     mixed = np.empty_like(images)
     for image, result in zip(images, mixed, strict=True):
         for place, source in zip(places, random.permutation(len(places)), strict=True):
@@ -72,9 +68,7 @@ def slow_distance(real: Images, fake: Images, level: int, seed: int) -> float:
         places = np.random.default_rng([seed, level, 0]).integers(0, level - 6, (len(images), 128, 2))
         cut = []
         for image, corners in zip(images, places, strict=True):
-            bands = [
-                slow_band(image[:, :, channel].astype(np.float64), level) for channel in range(image.shape[2])
-            ]
+            bands = [slow_band(image[:, :, channel].astype(np.float64), level) for channel in range(image.shape[2])]
             cut += [[band[y : y + 7, x : x + 7] for band in bands] for y, x in corners]
         rows = np.array(cut)
         rows -= rows.mean(axis=(0, 2, 3), keepdims=True)

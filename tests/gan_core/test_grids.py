@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gan_core.grids import animation, grid
+from gan_core.grids import animation, grid, spread
 
 RED, GREEN, BLUE, BLACK, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0), (255, 255, 255)
 
@@ -52,31 +52,27 @@ def test_grid_of_one_channel_is_grey() -> None:
     assert np.asarray(sheet).tolist() == [[7, 255, 255, 8]]
 
 
-def save_frames(folder: Path, *colours: tuple[int, int, int]) -> list[Path]:
-    """Write one PNG of each colour, 6 pixels wide and 4 high."""
-    paths = []
-    for index, colour in enumerate(colours):
-        paths.append(folder / f"{index}.png")
-        Image.new("RGB", (6, 4), colour).save(paths[-1])
-    return paths
+def frames(*colours: tuple[int, int, int]) -> list[Image.Image]:
+    """Return one picture of each colour, 6 pixels wide and 4 high."""
+    return [Image.new("RGB", (6, 4), colour) for colour in colours]
 
 
 def read_gif(path: Path) -> tuple[list[tuple[int, tuple[int, int], tuple[int, ...]]], int]:
     """Return (milliseconds, size, colour) of every frame, each of one colour, and the loop count."""
-    frames = []
+    shown = []
     with Image.open(path) as picture:
         assert picture.format == "GIF"
         for index in range(getattr(picture, "n_frames", 1)):
             picture.seek(index)
             pixels = np.asarray(picture.convert("RGB"))
             assert (pixels == pixels[0, 0]).all()
-            frames.append((picture.info["duration"], picture.size, tuple(pixels[0, 0].tolist())))
-        return frames, picture.info["loop"]
+            shown.append((picture.info["duration"], picture.size, tuple(pixels[0, 0].tolist())))
+        return shown, picture.info["loop"]
 
 
 def test_animation_shows_every_frame_and_holds_the_last(tmp_path: Path) -> None:
     """Frames keep order, size and colours; the last one stays longer; the film never ends."""
-    animation(save_frames(tmp_path, RED, GREEN, BLUE), tmp_path / "film.gif")
+    animation(frames(RED, GREEN, BLUE), tmp_path / "film.gif")
     assert read_gif(tmp_path / "film.gif") == (
         [(250, (6, 4), RED), (250, (6, 4), GREEN), (2000, (6, 4), BLUE)],
         0,
@@ -85,17 +81,24 @@ def test_animation_shows_every_frame_and_holds_the_last(tmp_path: Path) -> None:
 
 def test_animation_takes_its_times(tmp_path: Path) -> None:
     """The time of a frame and of the last one can be set."""
-    animation(save_frames(tmp_path, RED, GREEN), tmp_path / "film.gif", frame_ms=40, hold_ms=500)
+    animation(frames(RED, GREEN), tmp_path / "film.gif", frame_ms=40, hold_ms=500)
     assert read_gif(tmp_path / "film.gif")[0] == [(40, (6, 4), RED), (500, (6, 4), GREEN)]
 
 
 def test_animation_of_frames_that_do_not_change_lasts_as_long(tmp_path: Path) -> None:
     """Equal neighbours are stored once, with the sum of their times."""
-    animation(save_frames(tmp_path, RED, RED, GREEN, GREEN), tmp_path / "film.gif")
+    animation(frames(RED, RED, GREEN, GREEN), tmp_path / "film.gif")
     assert read_gif(tmp_path / "film.gif")[0] == [(500, (6, 4), RED), (2250, (6, 4), GREEN)]
 
 
 def test_animation_of_one_frame(tmp_path: Path) -> None:
     """One frame is a film that stands still."""
-    animation(save_frames(tmp_path, RED), tmp_path / "film.gif")
+    animation(frames(RED), tmp_path / "film.gif")
     assert read_gif(tmp_path / "film.gif")[0] == [(2000, (6, 4), RED)]
+
+
+def test_spread_keeps_the_first_and_the_last() -> None:
+    """Of more items than fit, evenly spread ones are taken."""
+    assert spread(list(range(9)), 4) == [0, 2, 5, 8]
+    assert spread([7], 4) == [7]
+    assert spread([], 4) == []

@@ -249,7 +249,7 @@ def test_generated_and_real_have_the_same_layout(full: Written) -> None:
     generated, real, *rest = _pictures(page)
     assert np.array_equal(np.asarray(generated), np.asarray(GRID))
     assert np.array_equal(np.asarray(real), np.asarray(grids.grid(split_pictures("train"), 8)))
-    assert [picture.size for picture in rest] == [(270, 270), (270, 270), (66, 270)]
+    assert [picture.size for picture in rest] == [(270, 270), (270, 270), (66, 270), (134, 134)]
 
 
 def test_a_bare_run_names_what_is_missing_and_the_command(bare: Written) -> None:
@@ -311,7 +311,7 @@ def test_damaged_inputs_cost_their_part_of_the_page_only(copied: tuple[Path, Dat
     (run_dir / "stages.jsonl").write_text("")
     (dataset.path / "train-00000-of-00003.tfrecord").write_bytes(b"0123456789abcdef")
     text = write_report(run_dir, dataset).path.read_text(encoding="utf-8")
-    assert len(Page(text).images) == 2  # the undamaged snapshot, and its column in the strip
+    assert len(Page(text).images) == 3  # the undamaged snapshot, its column in the strip, its GIF
     assert "A loss is not a finite number in 1 line of the log, first at 1 kimg." in text
     assert "Left out of the logs: 1 unreadable line." in text
     assert "Not there yet: the samples." in text

@@ -84,14 +84,6 @@ def test_a_picture_without_losses_but_smaller_is_not_exact() -> None:
     assert (shown.width, shown.height, shown.exact) == (1056, 7, False)
 
 
-def test_a_long_film_keeps_its_ends() -> None:
-    """Of more moments than fit, evenly spread ones are shown, with the first and the last."""
-    paths = [Path(f"{index}.png") for index in range(9)]
-    assert [path.stem for path in report_pictures.spread(paths, 4)] == ["0", "2", "5", "8"]
-    assert report_pictures.spread(paths[:1], 4) == paths[:1]
-    assert report_pictures.spread([], 4) == []
-
-
 def test_undecodable_snapshots_are_left_out(tmp_path: Path) -> None:
     """A damaged snapshot costs its frame and its column; the moments of the others stay theirs."""
     images = smooth_pictures(16, 32, 3)

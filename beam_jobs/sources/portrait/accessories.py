@@ -13,38 +13,34 @@ from beam_jobs.sources.portrait.canvas import (
     noise,
     noise_tile,
     over,
+    slopes,
     smooth,
 )
 from beam_jobs.sources.portrait.features import hair_colour, level, mouth_corner
-from beam_jobs.sources.portrait.head import outline_distance
-from beam_jobs.sources.portrait.skin import Light, slopes
+from beam_jobs.sources.portrait.head import face_box, outline_distance
+from beam_jobs.sources.portrait.skin import Light
 from beam_jobs.sources.portrait.traits import Traits
 from beam_jobs.sources.portrait.view import EYE_U, View
 
 FACIAL_HAIR = ("stubble", "mustache", "goatee", "beard")
 
 
-def paint_facial_hair(
-    picture: Field, traits: Traits, view: View, light: Light, offset: tuple[int, int]
-) -> None:
+def paint_facial_hair(picture: Field, traits: Traits, view: View, light: Light, offset: tuple[int, int]) -> None:
     """Paint stubble, moustache, goatee or beard under the mouth's own paint."""
     if traits.grooming not in FACIAL_HAIR:
         return
-    box = (slice(100, 208), slice(30, 148))
-    u, v = view.u[box], view.v[box]
+    rows, columns = face_box(traits, view, 8.0)
+    box = (slice(100, rows.stop), columns)
+    u, v = view.u[box].copy(), view.v[box].copy()
     side = np.abs(u)
     half, corner = mouth_corner(traits)
     lip = smooth(-1.5, 2.5, np.sqrt((u / (half - 2.5)) ** 2 + ((v - 43.5) / 5.5) ** 2) * 8 - 8)
     fine = noise(noise_tile(1.0, 6.0), 2.4 * u + 0.5 * v + offset[0], 2 * v + offset[1])
     curl = noise(noise_tile(4.0, 7.0), 2 * u + offset[1], 2 * v + offset[0])
-    mustache = (
-        smooth(half + 4, half - 3, side) * smooth(27.5, 34, v - 0.1 * side) * smooth(45, 39, v - 0.16 * side)
-    )
+    mustache = smooth(half + 4, half - 3, side) * smooth(27.5, 34, v - 0.1 * side) * smooth(45, 39, v - 0.16 * side)
     mustache *= 1 - 0.25 * np.exp(-((u / 2.0) ** 2))
     chin = smooth(19, 9, side + 0.25 * (v - 56)) * smooth(47, 54, v)
-    chin += (
-        smooth(4.5, 0.5, np.abs(side - half - 0.5 + 0.2 * (v - 44))) * smooth(37, 44, v) * smooth(64, 52, v)
-    )
+    chin += smooth(4.5, 0.5, np.abs(side - half - 0.5 + 0.2 * (v - 44))) * smooth(37, 44, v) * smooth(64, 52, v)
     _, distance = outline_distance(traits, u, v)
     # The cheek line runs from the sideburn down to the corner of the mouth.
     cheek = 8 + (corner - 12) * np.clip((38 - side) / (38 - half), 0, 1) ** 1.5
@@ -65,8 +61,8 @@ def paint_facial_hair(
         alpha = np.clip(density * 1.25 * np.clip(0.95 + 0.22 * fine, 0, 1.2) - 0.05, 0, 0.96)
     lx = light.direction[0]
     form = np.clip(0.62 + 0.5 * lx * u / 36 - 0.006 * (v - 40), 0.2, 1.2)
-    tone = light.fill * 0.8 + light.key * form * 0.75
-    colour = hair_colour(traits) * tone * np.clip(0.75 + 0.22 * fine + 0.14 * curl, 0.3, 1.5)
+    colour = light.fill * 0.8 + light.key * 0.75 * form
+    colour *= hair_colour(traits) * np.clip(0.75 + 0.22 * fine + 0.14 * curl, 0.3, 1.5)
     over(picture[(slice(None), *box)], colour, alpha)
 
 
@@ -90,8 +86,7 @@ def paint_glasses(picture: Field, traits: Traits, view: View, light: Light) -> N
         )
         lens = np.sqrt(px * px + py * py) - radius
     target = picture[(slice(None), *box)]
-    contact = np.array([0.6, 0.5, 0.48], np.float32).reshape(3, 1, 1)
-    multiply(target, contact, cover(np.abs(lens) - 2.0, 3.0) * 0.3)
+    multiply(target, (0.6, 0.5, 0.48), cover(np.abs(lens) - 2.0, 3.0) * 0.3)
     if dark:
         glass = linear((26, 24, 26)) * (0.5 + level(light)) + light.key * 0.14 * smooth(4, -11, dy + 0.4 * u)
         over(target, glass, cover(lens, 0.8) * 0.93)
@@ -116,9 +111,11 @@ def paint_earrings(picture: Field, traits: Traits, view: View, light: Light) -> 
         return
     gold = linear((222, 178, 92)) if traits.undertone > -0.2 else linear((214, 216, 222))
     for side in (-1, 1):
-        box = (slice(105, 172), slice(18, 80) if side < 0 else slice(98, 160))
+        lobe = 38.5 * (1 + 0.055 * traits.face_width)
+        reach = sorted((side * (lobe - 10), side * (lobe + 10)))
+        box = view.head_box((reach[0], reach[1]), (17, 39))
         y = view.hy[box] - 20
-        x = side * view.hx[box] - 38.5 * (1 + 0.055 * traits.face_width)
+        x = side * view.hx[box] - lobe
         if traits.earrings == "stud":
             alpha, tone = cover(np.sqrt(x * x + y * y) - 2.0, 0.8), 1.0 - 0.2 * y
         elif traits.earrings == "hoop":
@@ -145,11 +142,7 @@ def paint_hat(picture: Field, traits: Traits, view: View, light: Light, cloth: F
     crown, width, edge = (-74.0, 46.0, -27.0) if traits.hat == "beanie" else (-80.0, 42.0, -38.0)
     q = ((np.abs(x) / width) ** 2.6 + np.clip((-15 - y) / (-15 - crown), 0, None) ** 2.6) ** (1 / 2.6)
     sx, sy = slopes(32 * np.sqrt(np.clip(1 - np.minimum(q, 1) ** 2, 0, 1)), 2.0)
-    knit = (
-        1 + 0.13 * np.sin(x / np.maximum(0.45, 1 - 0.5 * ((-20 - y) / 60)) * 1.4)
-        if traits.hat == "beanie"
-        else 1
-    )
+    knit = 1 + 0.13 * np.sin(x / np.maximum(0.45, 1 - 0.5 * ((-20 - y) / 60)) * 1.4) if traits.hat == "beanie" else 1
     colour = cloth * light.shade(sx, sy, (0.15, 0.15, 0.15)) * knit
     d = np.maximum((q - 1) * 40, y - edge + curve)
     if traits.hat == "beanie":

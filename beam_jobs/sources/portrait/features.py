@@ -40,7 +40,7 @@ def paint_eyes(picture: Field, traits: Traits, view: View, light: Light) -> None
     boxes = []
     for side in (-1, 1):
         x, y = view.project(side * EYE_U, 0)
-        boxes.append((slice(int(y) - 15, int(y) + 15), slice(int(x) - 19, int(x) + 20)))
+        boxes.append((slice(int(y) - 15, int(y) + 12), slice(int(x) - 17, int(x) + 18)))
     # Side by side in one array: at this size NumPy's calls cost more than its arithmetic.
     both = np.concatenate([picture[(slice(None), *box)] for box in boxes], axis=2)
     u, v = (np.concatenate([field[box] for box in boxes], axis=1) for field in (view.u, view.v))
@@ -62,43 +62,42 @@ def _paint_eye(picture: Field, traits: Traits, u: Field, v: Field, light: Light)
     lower = 2.7 * wide * (1 - 0.25 * smile) * t**0.8
     opening = np.minimum(y - upper, lower - y)
     inside = smooth(-0.7, 0.8, opening) * smooth(half + 0.6, half - 0.8, np.abs(x))
-    toned = level(light) * _tint(1, 1, 1)
+    toned = level(light)
 
-    # Lid crease, soft socket under it, and the bag below the eye.
-    crease = np.exp(-0.5 * ((y - upper + 3.4) / 0.9) ** 2) * t**0.3
-    multiply(picture, _tint(0.45, 0.32, 0.28), crease * (0.55 if traits.skin < 0.6 else 0.65))
+    # Lid crease, and the soft socket under it.
+    below = y - upper
+    crease = np.exp(((below + 3.4) * (0.5**0.5 / 0.9)) ** 2 * -1) * t**0.3
+    multiply(picture, (0.45, 0.32, 0.28), crease * (0.55 if traits.skin < 0.6 else 0.65))
     made_up = traits.grooming == "lipstick"
-    lid = smooth(-4.6, -0.5, y - upper) * smooth(0.5, -0.5, y - upper) * t**0.4
-    multiply(picture, _tint(0.55, 0.4, 0.38) if made_up else _tint(0.8, 0.68, 0.64), lid * 0.55)
+    lid = smooth(-4.6, -0.5, below) * smooth(0.5, -0.5, below) * t**0.4
+    multiply(picture, (0.55, 0.4, 0.38) if made_up else (0.8, 0.68, 0.64), lid * 0.55)
 
     white = linear((206, 198, 193)) * toned * (1 - 0.45 * (x / half) ** 2)
     corner = bump(x, y, (-half + 0.8, 0.8), (1.2, 1.2))
-    multiply(white, _tint(0.85, 0.5, 0.48), corner)
+    multiply(white, (0.85, 0.5, 0.48), corner)
     radius = np.sqrt(x * x + y * y)
     angle_noise = noise(noise_tile(2.0, 2.0), np.arctan2(y, x) * 40 + 130, radius + 40)
-    colour = linear(EYE_COLOURS[traits.eye_colour]) * (
-        0.75 + 0.55 * smooth(1.0, 3.6, radius) + 0.1 * angle_noise
-    )
+    iris = 0.75 + 0.55 * smooth(1.0, 3.6, radius) + 0.1 * angle_noise
     # The iris glows on the side away from the light.
-    colour = colour * (1 + 0.35 * bump(x + 2 * light.direction[0] * side, y, (0, 1.8), (1.8, 1.4)))
-    colour = colour * (1 - 0.6 * smooth(_IRIS - 1.1, _IRIS + 0.2, radius))
-    over(white, colour * (0.4 + 0.75 * toned), smooth(_IRIS + 0.6, _IRIS - 0.5, radius))
+    iris *= 1 + 0.35 * bump(x + 2 * light.direction[0] * side, y, (0, 1.8), (1.8, 1.4))
+    iris *= 1 - 0.6 * smooth(_IRIS - 1.1, _IRIS + 0.2, radius)
+    colour = linear(EYE_COLOURS[traits.eye_colour]) * (0.4 + 0.75 * toned)
+    over(white, colour * iris, smooth(_IRIS + 0.6, _IRIS - 0.5, radius))
     over(white, linear((9, 8, 8)), smooth(2.1, 1.1, radius))
-    shade = smooth(3.2, 0.2, y - upper)
-    multiply(white, _tint(0.34, 0.3, 0.3), shade * 0.8)
+    multiply(white, (0.34, 0.3, 0.3), smooth(3.2, 0.2, below) * 0.8)
     # Beside the pupil, never on it: there it would hide what a viewer looks at first.
     glint = bump(x - math.copysign(1.7, light.direction[0]) * side, y, (0, -1.7), (0.8, 0.8))
     over(white, 1.15, np.minimum(glint * 1.25, 1))
     over(picture, white, inside)
 
-    lash = np.exp(-0.5 * ((y - upper + 0.3) / (0.75 + 0.05 * np.maximum(x, -half))) ** 2) * smooth(
+    lash = np.exp(-0.5 * ((below + 0.3) / (0.75 + 0.05 * np.maximum(x, -half))) ** 2) * smooth(
         half + 2.2, half - 0.5, np.abs(x)
     )
     wing = bump(x - 0.5 * (y + 1), y, (half + 0.6, -1.2), (1.6, 1.0))
     strength = 0.95 if made_up else 0.8
     over(picture, _LASH, np.minimum(lash * strength + wing * (0.7 if made_up else 0.3), 1))
     rim = np.exp(-0.5 * ((y - lower - 0.2) / 0.6) ** 2) * smooth(half + 0.5, half - 2, np.abs(x))
-    multiply(picture, _tint(0.42, 0.28, 0.26), rim * (0.6 if made_up else 0.42))
+    multiply(picture, (0.42, 0.28, 0.26), rim * (0.6 if made_up else 0.42))
 
 
 def hair_colour(traits: Traits) -> Field:
@@ -108,8 +107,8 @@ def hair_colour(traits: Traits) -> Field:
 
 def paint_brows(picture: Field, traits: Traits, view: View, light: Light, offset: tuple[int, int]) -> None:
     """Paint both brows as hairs that lean outward."""
-    box = (slice(72, 122), slice(40, 140))
-    side, v = np.abs(view.u[box]), view.v[box]
+    box = (slice(74, 116), slice(40, 140))
+    side, v = np.abs(view.u[box]), view.v[box].copy()
     x = (side - 18.5) / 12.5
     arch = 2.0 + 1.6 * traits.brow_arch
     lift = 1.5 * traits.brow_arch + 0.8 * traits.eye_size
@@ -140,11 +139,7 @@ def lip_colour(traits: Traits) -> Field:
     tint = _LIP_TINTS.get(traits.grooming)
     if tint is None:
         return bare
-    return (
-        skin * _tint(*tint) * 0.5 + bare * 0.5
-        if traits.grooming == "gloss"
-        else skin**0.5 * _tint(*tint) * 0.75
-    )
+    return skin * _tint(*tint) * 0.5 + bare * 0.5 if traits.grooming == "gloss" else skin**0.5 * _tint(*tint) * 0.75
 
 
 def paint_mouth(picture: Field, traits: Traits, view: View, light: Light) -> None:
@@ -160,8 +155,8 @@ def paint_mouth(picture: Field, traits: Traits, view: View, light: Light) -> Non
     t = np.clip(1 - x * x, 0, 1)
     full = 1 + 0.35 * traits.lips - 0.2 * smile
     middle = 41.2 + 1.5 * smile
-    line = corner + (middle - corner) * t - 0.7 * bump(np.abs(x), x * 0, (0.28, 0), (0.2, 1)) * t
-    bow = 1 - 0.3 * np.exp(-(x * x) * 45) + 0.15 * np.exp(-((np.abs(x) - 0.25) ** 2) * 40)
+    line = corner + (middle - corner) * t - 0.7 * np.exp((np.abs(x) - 0.28) ** 2 * -12.5) * t
+    bow = 1 - 0.3 * np.exp(x * x * -45) + 0.15 * np.exp((np.abs(x) - 0.25) ** 2 * -40)
     gap = traits.mouth_open * (3.2 + 3.4 * smile) * t
     top = line - 0.35 * gap - 4.9 * full * t**0.9 * bow
     upper_edge, lower_edge = line - 0.35 * gap, line + 0.75 * gap
@@ -175,11 +170,10 @@ def paint_mouth(picture: Field, traits: Traits, view: View, light: Light) -> Non
         lambert = 0.78 + 0.5 * (ly * height) + 0.25 * lx * x
         return light.fill + light.key * np.maximum(lambert, 0.05)
 
-    upper = lips * lit(0.6 + 0.5 * (v - top) / np.maximum(upper_edge - top, 0.8)) * 0.86
+    upper = (lips * 0.86) * lit(0.6 + 0.5 * (v - top) / np.maximum(upper_edge - top, 0.8))
     lower = lips * lit(-0.9 + 1.7 * (v - lower_edge) / np.maximum(bottom - lower_edge, 0.8))
     shiny = 0.5 if traits.grooming in _LIP_TINTS else 0.2
-    gloss = bump(u, v - lower_edge, (4 * lx, 2.3), (5.5, 1.0)) * shiny
-    lower = lower + light.key * gloss * 0.4
+    lower += light.key * (0.4 * shiny) * bump(u, v - lower_edge, (4 * lx, 2.3), (5.5, 1.0))
     target = picture[(slice(None), *box)]
     lip_soft = 0.75 if traits.grooming == "lipstick" else 1.1
     over(target, upper, smooth(-lip_soft, lip_soft, np.minimum(v - top, upper_edge + 0.5 - v)) * fade)
@@ -187,9 +181,9 @@ def paint_mouth(picture: Field, traits: Traits, view: View, light: Light) -> Non
     if traits.mouth_open > 0:
         _paint_open_mouth(target, traits, (u, v), (upper_edge, lower_edge, x), light)
     seam = np.exp(-0.5 * ((v - upper_edge) / 0.85) ** 2) * fade
-    multiply(target, _tint(0.3, 0.16, 0.15), seam * (0.92 if traits.mouth_open == 0 else 0.35))
+    multiply(target, (0.3, 0.16, 0.15), seam * (0.92 if traits.mouth_open == 0 else 0.35))
     dimple = bump(np.abs(u), v, (half + 0.8, corner), (1.6, 1.5))
-    multiply(target, _tint(0.45, 0.3, 0.28), dimple * (0.5 + 0.25 * smile))
+    multiply(target, (0.45, 0.3, 0.28), dimple * (0.5 + 0.25 * smile))
 
 
 def _paint_open_mouth(
@@ -203,12 +197,11 @@ def _paint_open_mouth(
     upper_edge, lower_edge, x = edges
     inside = smooth(-0.4, 0.6, np.minimum(v - upper_edge, lower_edge - v)) * smooth(1.0, 0.86, np.abs(x))
     dark = linear((58, 20, 20)) * level(light) * np.ones_like(u)
-    gaps = np.exp(-0.5 * ((np.abs((u / 3.9) % 1 - 0.5)) / 0.07) ** 2)
+    turn = u / 3.9
+    gaps = np.exp(-0.5 * ((turn - np.floor(turn) - 0.5) / 0.07) ** 2)
     shown = 3.0 + 2.6 * max(traits.smile, 0.0)
-    teeth = (
-        smooth(-0.2, 0.4, v - upper_edge) * cover(v - upper_edge - shown, 0.7) * smooth(0.95, 0.6, np.abs(x))
-    )
-    enamel = linear((238, 230, 218)) * level(light) * (1 - 0.12 * gaps) * (1 - 0.4 * x * x)
+    teeth = smooth(-0.2, 0.4, v - upper_edge) * cover(v - upper_edge - shown, 0.7) * smooth(0.95, 0.6, np.abs(x))
+    enamel = linear((238, 230, 218)) * level(light) * ((1 - 0.12 * gaps) * (1 - 0.4 * x * x))
     multiply(enamel, 0.55, smooth(1.2, 0, v - upper_edge))
     over(dark, enamel, teeth)
     over(picture, dark, inside)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -112,11 +114,11 @@ def sample_traits(rng: np.random.Generator) -> Traits:
     """
 
     def choice(names: tuple[str, ...], weights: tuple[float, ...]) -> str:
-        edges = np.cumsum(weights) / np.sum(weights)
-        return names[int(np.searchsorted(edges, rng.random(), side="right"))]
+        total = sum(weights)
+        return names[bisect_right([weight / total for weight in accumulate(weights)], rng.random())]
 
     def normal(deviation: float, limit: float) -> float:
-        return float(np.clip(rng.normal(0.0, deviation), -limit, limit))
+        return min(max(float(rng.normal(0.0, deviation)), -limit), limit)
 
     return Traits(
         skin=float(rng.random() ** 1.15),
@@ -133,7 +135,7 @@ def sample_traits(rng: np.random.Generator) -> Traits:
         brow_weight=float(rng.random()),
         brow_arch=normal(0.45, 1.0),
         glasses=choice(GLASSES, (82, 5, 5, 4, 4)),
-        smile=float(np.clip(rng.normal(0.42, 0.45), -0.6, 1.0)),
+        smile=min(max(float(rng.normal(0.42, 0.45)), -0.6), 1.0),
         mouth_open=float(rng.random()) if rng.random() < 0.45 else 0.0,
         lips=normal(0.45, 1.0),
         grooming=choice(GROOMING, (28, 15, 17, 12, 6, 8, 14)),
