@@ -131,8 +131,8 @@ def write_portraits(
 
     The bytes of every file depend on (count, seed), this version of faceloom, the installed Pillow and NumPy,
     and the vector instructions of the CPU: without AVX-512, NumPy's exp rounds one value in 200,000 to the
-    neighbouring grey level. The number of processes changes nothing. Publishing is the caller's:
-    hand in a hidden sibling and rename it.
+    neighbouring grey level, and its matrix product one in two million. The number of processes changes nothing.
+    Publishing is the caller's: hand in a hidden sibling and rename it.
 
     Args:
         folder: a folder without an `img_align_celeba` in it; created if missing.
