@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -155,7 +156,5 @@ def _dry_run_text(config: RunConfig, plan: Plan) -> str:
     for section in ("data", "model", "train", "eval"):
         lines += ["", f"[{section}]"]
         values = dataclasses.asdict(getattr(config, section))
-        lines += [
-            f"{key} = {str(value).lower() if isinstance(value, bool) else value!r}" for key, value in values.items()
-        ]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]  # JSON's scalars are TOML's
     return "\n".join(lines)

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,18 @@ def test_a_dry_run_says_all_and_does_nothing(tmp_path: Path, capsys: pytest.Capt
     assert [(stage["stage"], stage["state"]) for stage in plan["stages"]] == [(name, "would run") for name in STAGES]
     assert plan["run"]["path"] == f"data/runs/smoke-{plan['run']['digest'][:12]}"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "empty"]
+
+
+def test_a_dry_run_prints_a_preset(capsys: pytest.CaptureFixture[str]) -> None:
+    """The sections that --dry-run prints are valid TOML, and are the configuration that would run."""
+    arguments = ("run", "smoke", "--set", "train.xla=true", "--dry-run")
+    assert faceloom(*arguments) == 0
+    sections = capsys.readouterr().out.split("\n\n[data]\n", 1)[1]
+    printed = tomllib.loads("[data]\n" + sections)
+    assert faceloom(*arguments, "--json") == 0
+    config = json.loads(capsys.readouterr().out)["config"]
+    assert printed == {name: config[name] for name in ("data", "model", "train", "eval")}
+    assert printed["train"]["xla"] is True
 
 
 def test_presets_show_every_option(capsys: pytest.CaptureFixture[str]) -> None:
