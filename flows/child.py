@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
+import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -23,14 +22,11 @@ from gan_core.progress import Progress
 PROGRESS_FILE = "progress.json"
 ANSWER_FILE = "answer.json"
 _PROGRESS_EVERY_SECONDS = 0.2
-_PR_SET_PDEATHSIG = 1
 
 
-def run_stage(
-    name: str, stage: Stage, order: Order, scratch: Path, log: Path | None, parent: int, grace_seconds: float
-) -> None:
+def run_stage(name: str, stage: Stage, order: Order, scratch: Path, log: Path | None, grace_seconds: float) -> None:
     """Run the stage and leave its result or its error in `scratch`; this is called in the child."""
-    detach(parent, grace_seconds)
+    detach(grace_seconds)
     quiet_libraries()
     with redirected(log):
         try:
@@ -46,28 +42,26 @@ def run_stage(
     write_atomically(scratch / ANSWER_FILE, answer)
 
 
-def detach(parent: int, grace_seconds: float) -> None:
-    """Make this process the leader of its own group, deaf to Ctrl-C, and mortal with `parent`.
+def detach(grace_seconds: float) -> None:
+    """Make this process the leader of its own group, deaf to Ctrl-C, and mortal with its parent.
 
     Ctrl-C on a terminal reaches the whole foreground group; only the parent shall hear it, and tell this
-    process once, by SIGTERM. When the parent dies without a word, the kernel sends that SIGTERM, and a thread
-    ends what ignores it.
+    process once, by SIGTERM. When the parent dies without a word, this process sends that SIGTERM to itself,
+    and ends what ignores it, and all that it started, `grace_seconds` later.
     """
     os.setpgrp()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
-    threading.Thread(target=_follow, args=(parent, grace_seconds), daemon=True).start()
+    threading.Thread(target=_follow, args=(grace_seconds,), name="parent-watch", daemon=True).start()
 
 
-def _follow(parent: int, grace_seconds: float) -> None:
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    if sys.platform != "linux":
-        os.kill(os.getpid(), signal.SIGTERM)
+def _follow(grace_seconds: float) -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "this process was started by multiprocessing"
+    # A pipe that only the parent holds open. Not Linux's PR_SET_PDEATHSIG: that one is sent once for every thread
+    # of a dying parent.
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(grace_seconds)
     os.killpg(0, signal.SIGKILL)
 

@@ -65,7 +65,7 @@ def run_in_child(
     with tempfile.TemporaryDirectory(prefix="faceloom-") as folder:
         scratch = Path(folder)
         context = multiprocessing.get_context("spawn")
-        arguments = (name, stage, order, scratch, log, os.getpid(), grace_seconds)
+        arguments = (name, stage, order, scratch, log, grace_seconds)
         child = context.Process(target=run_stage, args=arguments, name=f"faceloom-{name}")
         with deaf_to_ctrl_c():
             child.start()

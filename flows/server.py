@@ -73,7 +73,7 @@ def temporary_server(data_root: Path) -> Iterator[Server]:
         return
     port, log = _free_port(), new_log(data_root, "prefect")
     spawn = multiprocessing.get_context("spawn")
-    process = spawn.Process(target=_serve, args=(port, log, os.getpid()), name="faceloom-prefect")
+    process = spawn.Process(target=_serve, args=(port, log), name="faceloom-prefect")
     with deaf_to_ctrl_c():
         process.start()
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
@@ -103,8 +103,8 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _serve(port: int, log: Path, parent: int) -> None:
-    detach(parent, _STOP_SECONDS)
+def _serve(port: int, log: Path) -> None:
+    detach(_STOP_SECONDS)
     # What Prefect sets for its own temporary server: no UI, and only the services that record runs.
     os.environ["PREFECT__SERVER_EPHEMERAL"] = os.environ["PREFECT__SERVER_FINAL"] = "1"
     os.environ["PREFECT_UI_ENABLED"] = "0"

@@ -131,7 +131,7 @@ def test_ctrl_c_reaches_the_child_once_and_it_saves(tmp_path: Path) -> None:
 
 
 def test_a_child_outlives_no_killed_parent(tmp_path: Path) -> None:
-    """A parent that is killed outright leaves no orphan: the kernel tells the child, which saves and ends."""
+    """A parent that is killed outright leaves no orphan: the child notices, once, saves and ends."""
     behave(tmp_path, "train", "save at SIGTERM")
     parent = start_parent(tmp_path)
     until((tmp_path / "train.ready").exists)
