@@ -2,7 +2,7 @@
 
 Files, because no Beam runner offers workers another way back to the launcher:
 
-    .work/names/<number>.jsonl     the pictures to do: [shard, key, split, stamp, attributes, identity]
+    .work/names/<number>.jsonl     the pictures to do: [shard, content of the ImageRef, its span]
     .work/receipts/<shard>.json    the shard is complete: count, SHA-256, sums, rejects
     .work/progress/<shard>         "<pictures done> <rejects>", for the launcher's progress bar
     .work/failed/<shard>.json      why no shard can be written any more
@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from beam_jobs.decoding import TRANSIENT_REASONS
+from beam_jobs.sources.base import content_of
 from gan_core.artifacts import replace_file, sha256_file, write_json
 from gan_core.errors import FaceloomError
 from gan_core.handoff import ImageRef
@@ -88,10 +89,7 @@ def write_names(draft: Path, assigned: Sequence[tuple[str, ImageRef]]) -> list[s
     names = []
     for first in range(0, len(assigned), _NAMES_PER_FILE):
         names.append(f"{first // _NAMES_PER_FILE:05d}.jsonl")
-        rows = (
-            [shard, ref.key, ref.split, ref.stamp, ref.attributes, ref.identity]
-            for shard, ref in assigned[first : first + _NAMES_PER_FILE]
-        )
+        rows = ([shard, content_of(ref), ref.span] for shard, ref in assigned[first : first + _NAMES_PER_FILE])
         (folder / names[-1]).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return names
 
@@ -104,8 +102,8 @@ def read_names(draft: Path, name: str) -> Iterator[tuple[str, bytes]]:
 
 def parse_name(line: bytes) -> ImageRef:
     """Return the picture of a line."""
-    _, key, split, stamp, attributes, identity = json.loads(line)
-    return ImageRef(key, split, stamp, tuple(attributes), identity)
+    _, content, span = json.loads(line)
+    return ImageRef(*(tuple(field) if isinstance(field, list) else field for field in content), tuple(span))
 
 
 def stop_work(draft: Path) -> None:

@@ -141,4 +141,8 @@ def record_features(ref: ImageRef, image: Pixels, *, mirrored: bool) -> dict[str
         "attributes": ref.attributes,
         "identity": (ref.identity,),
         "mirrored": (int(mirrored),),
+        "label": (ref.label,),
+        "landmarks": landmarks,
+        "licence": ref.licence.encode(),
+        "author": ref.author.encode(),
     }

@@ -25,9 +25,12 @@ CROPS = (
     "celeba-148",
     "celeba-160",
     "celeba-178",
+    "landmarks",
     "center",
     "none",
 )
+NORMALIZE = ("[-1,1]", "[0,1]", "mean-deviation")
+DUPLICATES = ("keep", "exact", "near")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,29 +40,50 @@ class DataConfig:
     kind: str = option(
         "auto",
         "layout of the source; auto looks at it",
-        choices=("auto", "synthetic", "celeba", "folder"),
+        choices=("auto", "synthetic", "celeba", "ffhq", "cifar10", "mnist", "fashion-mnist", "folder"),
         content=False,
     )
-    path: str = option("", "folder or zip of the pictures; empty for synthetic", content=False)
+    path: str = option(
+        "", "folder or archive of the pictures; empty for synthetic, and to download MNIST or CIFAR-10", content=False
+    )
+    mirrors: tuple[str, ...] = option(
+        (), "addresses to download from instead of the usual ones, the first that answers", content=False
+    )
+    limit: int = option(0, "use only this many pictures, chosen by the hash of their names; 0 is all", low=0)
+    folder_labels: bool = option(False, "take the first-level folders of a folder source as class labels")
+    licences: tuple[str, ...] = option((), "use only pictures under these licences (FFHQ); empty is all")
     resolution: int = option(64, "side of the square result, pixels", choices=RESOLUTIONS)
     channels: int = option(3, "3 for RGB, 1 for luminance", choices=(1, 3))
-    crop: str = option("celeba-148", "named crop, see docs/data.md", choices=CROPS)
-    filter: str = option("lanczos", "resize filter, antialiased", choices=("lanczos", "bicubic", "area", "bilinear"))
-    normalize: str = option("[-1,1]", "range that training sees; recorded, applied at load", choices=("[-1,1]",))
-    flip: str = option(
-        "train", "mirrored copies: at load, stored in the shards, or never", choices=("train", "store", "none")
-    )
-    storage: str = option("uint8", "how a record holds its pixels", choices=("uint8",))
     background: str = option("white", "what shows through transparent pixels", choices=("white", "black", "gray"))
-    limit: int = option(0, "use only this many pictures, chosen by the hash of their names; 0 is all", low=0)
     min_side: int = option(16, "pictures with a shorter side are rejected, pixels", low=1, high=100_000)
     max_megapixels: float = option(
         120.0, "larger pictures are rejected undecoded, million pixels", low=0.001, high=1000
     )
+    min_aspect: float = option(0.0, "pictures with a smaller width / height are rejected; 0 is off", low=0.0, high=1e4)
+    max_aspect: float = option(0.0, "pictures with a larger width / height are rejected; 0 is off", low=0.0, high=1e4)
+    crop: str = option("celeba-148", "named crop, see docs/data.md", choices=CROPS)
+    filter: str = option("lanczos", "resize filter, antialiased", choices=("lanczos", "bicubic", "area", "bilinear"))
+    gray_world: bool = option(False, "scale the channels of each picture to one mean (colour constancy)")
+    min_sharpness: float = option(
+        0.0,
+        "less sharp results are rejected: variance of the Laplacian, grey levels squared; 0 is off",
+        low=0,
+        high=1e6,
+    )
+    duplicates: str = option(
+        "keep", "whether pictures with equal pixels, or that nearly look alike, are rejected", choices=DUPLICATES
+    )
+    near_bits: int = option(4, "pictures whose 64-bit hashes differ in at most so many bits are near", low=0, high=16)
+    flip: str = option(
+        "train", "mirrored copies: at load, stored in the shards, or never", choices=("train", "store", "none")
+    )
+    normalize: str = option("[-1,1]", "range that training sees; recorded, applied at load", choices=NORMALIZE)
+    storage: str = option("uint8", "how a record holds its pixels", choices=("uint8", "float32", "png", "jpeg"))
+    jpeg_quality: int = option(95, "of data.storage=jpeg", low=1, high=100)
+    shard_mib: float = option(64.0, "size of a shard, at most, MiB", low=0.001, high=65_536)
     max_reject_fraction: float = option(
         0.1, "larger shares of rejects refuse the data set", low=0.0, high=1.0, content=False
     )
-    images_per_shard: int = option(1024, "pictures a shard", low=1, high=1_000_000)
     synthetic_count: int = option(
         3000, "portraits that the synthetic source draws", low=16, high=1_000_000, content=False
     )
@@ -71,6 +95,10 @@ class DataConfig:
             raise ConfigError(
                 f"data.path must be empty for data.kind=synthetic, got '{self.path}'; "
                 "leave --source out, or set data.kind"
+            )
+        if self.max_aspect and self.max_aspect < self.min_aspect:
+            raise ConfigError(
+                f"data.max_aspect must be >= data.min_aspect ({self.min_aspect:g}) or 0, got {self.max_aspect:g}"
             )
 
 

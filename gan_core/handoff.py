@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from gan_core.artifacts import Manifest, digest_of
 from gan_core.config import DataConfig, RunConfig, content
 from gan_core.errors import ArtifactError
 
-DATASET_FORMAT = 1  # bump when the same config and source would give other records
+DATASET_FORMAT = 2  # bump when the same config and source would give other records
 RUN_FORMAT = 1  # bump when the same config and data set would give other weights
 SPLITS = ("train", "validation", "test")
 
@@ -28,6 +28,13 @@ class ImageRef:
         stamp: changes when the bytes change (CRC-32 and size, or size and modification time).
         attributes: 0 or 1 for each of the source's `attribute_names`; empty where it has none.
         identity: number of the person, -1 where unknown.
+        label: number of the class, an index into the source's `label_names`, -1 where unknown.
+        landmarks: x and y of left eye, right eye, nose, left and right corner of the mouth (as one sees them), pixels
+            of the picture in its source; empty where unknown.
+        licence: under which the picture may be used, as the source says it.
+        author: who made it, as the source says it.
+        span: where an archive holds the picture, such as first byte and number of bytes; meant for the reader that
+            the source makes, and no part of what the picture is.
     """
 
     key: str
@@ -35,6 +42,11 @@ class ImageRef:
     stamp: str = ""
     attributes: tuple[int, ...] = ()
     identity: int = -1
+    label: int = -1
+    landmarks: tuple[float, ...] = ()
+    licence: str = ""
+    author: str = ""
+    span: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,9 +88,14 @@ class DatasetManifest:
         rejects: reason -> count; the lines are in rejects.jsonl.
         statistics: `mean` and `deviation` per channel over the stored training pixels in [0, 255], and `count`.
         protocol: crop, filter, flip, storage, normalize: what makes scores comparable.
-        normalization: `scale` and `offset` with x = pixel * scale + offset, what training sees.
+        normalization: `scale` and `offset`, a list of one number a channel each: x = pixel * scale + offset is what
+            training sees.
         source: kind, name, fingerprint and counts of what was read.
         created_by: versions of faceloom and of the libraries that determine the pixels.
+        attribute_names: what the 0/1 values of a record's `attributes` mean.
+        label_names: what a record's `label` counts.
+        licences: licence -> number of pictures under it; empty where the source names none.
+        features: name -> dtype, shape and encoding of each feature of a record (see gan_core/schema.py).
     """
 
     path: Path
@@ -90,10 +107,13 @@ class DatasetManifest:
     rejects: Mapping[str, int]
     statistics: Mapping[str, Any]
     protocol: Mapping[str, Any]
-    normalization: Mapping[str, float]
+    normalization: Mapping[str, Sequence[float]]
     source: Mapping[str, Any]
     created_by: Mapping[str, str]
     attribute_names: tuple[str, ...] = ()
+    label_names: tuple[str, ...] = ()
+    licences: Mapping[str, int] = field(default_factory=dict)
+    features: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def from_manifest(cls, manifest: Manifest) -> DatasetManifest:
@@ -101,8 +121,8 @@ class DatasetManifest:
         fields = dict(manifest.fields)
         try:
             splits = {name: tuple(Shard(**shard) for shard in shards) for name, shards in fields.pop("splits").items()}
-            names = tuple(fields.pop("attribute_names", ()))
-            return cls(path=manifest.path, digest=manifest.digest, splits=splits, attribute_names=names, **fields)
+            names = {key: tuple(fields.pop(key, ())) for key in ("attribute_names", "label_names")}
+            return cls(path=manifest.path, digest=manifest.digest, splits=splits, **names, **fields)
         except (AttributeError, KeyError, TypeError) as error:
             raise ArtifactError(
                 f"{manifest.path} has an incomplete manifest ({error}); delete it and run again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import math
 from collections.abc import Iterable
 from dataclasses import Field, field, fields
@@ -23,7 +24,8 @@ def option(
     """Declare one field of a config section.
 
     Args:
-        default: the value when neither preset nor command line says otherwise; its type is the field's type.
+        default: the value when neither preset nor command line says otherwise; its type is the field's type,
+            and a tuple is a list of texts.
         help: one line for `faceloom presets --options` and the docs, with the unit.
         low: smallest allowed value, inclusive.
         high: largest allowed value, inclusive.
@@ -48,6 +50,9 @@ def check(section: str, config: Any) -> None:
         wanted: type[Any] = type(spec.default)
         if wanted is float and type(value) is int:
             value = float(value)
+            object.__setattr__(config, spec.name, value)
+        if wanted is tuple and type(value) is list and all(isinstance(item, str) for item in value):
+            value = tuple(value)  # TOML and JSON have lists
             object.__setattr__(config, spec.name, value)
         if type(value) is not wanted:
             raise ConfigError(f"{name} must be {_kind(spec)}, got {value!r}")
@@ -90,6 +95,8 @@ def parse(section: str, spec: Field[Any], text: str) -> Any:
     name = f"{section}.{spec.name}"
     if wanted is str:
         return text
+    if wanted is tuple:
+        return _parse_list(name, text)
     if wanted is bool:
         lowered = text.lower()
         if lowered in {"true", "yes", "on", "1"}:
@@ -103,4 +110,23 @@ def parse(section: str, spec: Field[Any], text: str) -> Any:
         raise ConfigError(f"{name} must be {_kind(spec)}, got '{text}'") from None
 
 
-_KIND: dict[type, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+def _parse_list(name: str, text: str) -> tuple[str, ...]:
+    """Read `["a", "b"]` or `a,b`; an empty text is an empty list."""
+    if not text.startswith("["):
+        return tuple(item.strip() for item in text.split(",") if item.strip())
+    try:
+        items = json.loads(text)
+    except ValueError:
+        items = None
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise ConfigError(f'{name} must be a list of texts such as ["a", "b"] or a,b; got \'{text}\'')
+    return tuple(items)
+
+
+_KIND: dict[type, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    tuple: "a list of texts",
+}

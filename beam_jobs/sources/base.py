@@ -7,8 +7,9 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
+from beam_jobs.decoding import Pixels
 from gan_core.artifacts import canonical_json
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError, DataError
@@ -19,8 +20,8 @@ from gan_core.progress import ReportProgress
 class Reader(Protocol):
     """Fetches the bytes of one picture. Small and picklable; opens its handles in the process that reads."""
 
-    def read(self, ref: ImageRef) -> bytes:
-        """Return the bytes of the picture.
+    def read(self, ref: ImageRef) -> bytes | Pixels:
+        """Return the bytes of the picture's file; or its pixels, where the source holds those: uint8 [H, W, 1 or 3].
 
         Raises:
             Reject: `missing`, `unreadable` or `changed`: this picture only.
@@ -37,6 +38,7 @@ class Source(Protocol):
         name: what data set folders are called after.
         location: the folder or archive that is read.
         attribute_names: names of the 0/1 attributes of every ImageRef, may be empty.
+        label_names: names of the classes that `ImageRef.label` counts, may be empty; complete after `list`.
         notes: remarks on the listing for the user, one line each; complete after `list`.
     """
 
@@ -44,6 +46,7 @@ class Source(Protocol):
     name: str
     location: Path
     attribute_names: tuple[str, ...]
+    label_names: tuple[str, ...]
     notes: list[str]
 
     @classmethod
@@ -125,10 +128,25 @@ def count_splits(refs: Sequence[ImageRef]) -> dict[str, int]:
     return {split: counts[split] for split in SPLITS if counts[split]}
 
 
+def content_of(ref: ImageRef) -> list[Any]:
+    """Return what a picture is, as JSON types: all fields but its span."""
+    return [
+        ref.key,
+        ref.split,
+        ref.stamp,
+        list(ref.attributes),
+        ref.identity,
+        ref.label,
+        list(ref.landmarks),
+        ref.licence,
+        ref.author,
+    ]
+
+
 def fingerprint(refs: Sequence[ImageRef]) -> str:
-    """Return the SHA-256 over key, stamp, split, attributes and identity of every picture, sorted by key."""
+    """Return the SHA-256 over everything but the span of every picture, sorted by key."""
     digest = hashlib.sha256()
     for ref in sorted(refs, key=lambda ref: ref.key):
-        line = canonical_json([ref.key, ref.stamp, ref.split, list(ref.attributes), ref.identity])
+        line = canonical_json(content_of(ref))
         digest.update(line.encode() + b"\n")
     return digest.hexdigest()

@@ -33,6 +33,7 @@ class CelebaSource:
     def __init__(self, place: Place, found: Found, location: Path) -> None:
         self.location = location
         self.attribute_names: tuple[str, ...] = ()
+        self.label_names: tuple[str, ...] = ()
         self.notes: list[str] = []
         self._place = place
         self._found = found

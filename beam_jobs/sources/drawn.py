@@ -34,6 +34,7 @@ class SyntheticSource:
         )
         self.location = data_root / "raw" / f"synthetic-{self._fingerprint[:12]}"
         self.attribute_names: tuple[str, ...] = ()
+        self.label_names: tuple[str, ...] = ()
         self.notes: list[str] = []
 
     @classmethod

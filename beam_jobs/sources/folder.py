@@ -22,6 +22,7 @@ class FolderSource:
         self.location = location
         self.name = location.stem if isinstance(place, Archive) else location.name
         self.attribute_names: tuple[str, ...] = ()
+        self.label_names: tuple[str, ...] = ()
         self.notes: list[str] = []
         self._place = place
 
