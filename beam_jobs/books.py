@@ -5,26 +5,30 @@ Files, because no Beam runner offers workers another way back to the launcher:
     .work/names/<number>.jsonl     the pictures to do: [shard, content of the ImageRef, its span]
     .work/receipts/<shard>.json    the shard is complete: count, SHA-256, sums, rejects
     .work/progress/<shard>         "<pictures done> <rejects>", for the launcher's progress bar
+    .work/dropped/<shard>.json     which of its pictures are duplicates of others
     .work/failed/<shard>.json      why no shard can be written any more
     .work/owner                    which launcher the workers work for
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from beam_jobs.decoding import TRANSIENT_REASONS
 from beam_jobs.sources.base import content_of
 from gan_core.artifacts import replace_file, sha256_file, write_json
 from gan_core.errors import FaceloomError
 from gan_core.handoff import ImageRef
+from gan_core.normalization import Normalization
 
 WORK = ".work"
 _HEARTBEAT_SECONDS = 0.25
@@ -41,33 +45,79 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class Look:
+    """What tells whether a picture is there twice: hashes of its prepared pixels, exact and perceptual (hex)."""
+
+    key: str
+    pixels: str
+    look: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Receipt:
     """What a finished shard amounts to. Sums are exact integers, so their total depends on no order.
 
     Attributes:
         name: file name of the shard.
+        inputs: what it was made from, see `shards.inputs_digest`.
         pictures: pictures that were assigned to it.
         count: records in it, mirrored copies included.
         originals: records that are no mirrored copies; the sums are over these.
+        size_bytes: of the file.
         sha256: of the file.
         sums: per channel, of all pixel values.
         squares: per channel, of all squared pixel values.
         rejects: sorted by key.
+        looks: of every picture that is no reject, or is one as a duplicate; empty with `data.duplicates=keep`.
+        dropped: keys of the pictures that were left out as duplicates, sorted.
+        normalization: that of float32 pixels, where it had to wait for the statistics of all shards.
     """
 
     name: str
+    inputs: str
     pictures: int
     count: int
     originals: int
+    size_bytes: int
     sha256: str
     sums: tuple[int, ...]
     squares: tuple[int, ...]
-    rejects: tuple[Rejected, ...]
+    rejects: tuple[Rejected, ...] = ()
+    looks: tuple[Look, ...] = ()
+    dropped: tuple[str, ...] = ()
+    normalization: Normalization | None = None
+
+    def is_as_wanted(self, dropped: Iterable[str], normalization: Normalization | None) -> bool:
+        """Whether the file leaves out these duplicates, and holds pixels in this form."""
+        return set(self.dropped) == set(dropped) and self.normalization == normalization
+
+    def can_become(self, dropped: Iterable[str], normalization: Normalization | None) -> bool:
+        """Whether the file still has all that the wanted one needs; else the shard must be prepared again."""
+        return self.is_as_wanted(dropped, normalization) or (
+            self.normalization is None and set(self.dropped) <= set(dropped)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types; `from_json` is the inverse."""
+        saved = asdict(self)
+        saved["looks"] = [[look.key, look.pixels, look.look] for look in self.looks]
+        return saved
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> Receipt:
+        """Read it back. Raises KeyError, TypeError or ValueError where it is something else."""
+        fields = dict(saved)
+        fields |= {name: tuple(saved[name]) for name in ("sums", "squares", "dropped")}
+        fields["rejects"] = tuple(Rejected(**line) for line in saved["rejects"])
+        fields["looks"] = tuple(Look(*line) for line in saved["looks"])
+        if saved["normalization"] is not None:
+            fields["normalization"] = Normalization.from_json(saved["normalization"])
+        return cls(**fields)
 
 
 def start_work(draft: Path) -> str:
     """Set up the books of a draft, or take over those of an interrupted job; return the new owner's mark."""
-    for name in ("receipts", "progress", "failed"):
+    for name in ("receipts", "progress", "dropped", "failed"):
         (draft / WORK / name).mkdir(parents=True, exist_ok=True)
     leftovers = [*(draft / WORK / "failed").iterdir(), *draft.glob(f"{WORK}/*.part")]
     for path in leftovers:
@@ -77,7 +127,7 @@ def start_work(draft: Path) -> str:
     return owner
 
 
-def write_names(draft: Path, assigned: Sequence[tuple[str, ImageRef]]) -> list[str]:
+def write_names(draft: Path, assigned: Iterable[tuple[str, ImageRef]]) -> list[str]:
     """Write the pictures to do into files of 4096 lines, and return the names of the files.
 
     Handing the pictures themselves to `beam.Create` cost 1.4 ms each (it pickles and compresses them into the
@@ -86,11 +136,11 @@ def write_names(draft: Path, assigned: Sequence[tuple[str, ImageRef]]) -> list[s
     folder = draft / WORK / "names"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    names = []
-    for first in range(0, len(assigned), _NAMES_PER_FILE):
-        names.append(f"{first // _NAMES_PER_FILE:05d}.jsonl")
-        rows = ([shard, content_of(ref), ref.span] for shard, ref in assigned[first : first + _NAMES_PER_FILE])
-        (folder / names[-1]).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    names: list[str] = []
+    lines = (json.dumps([shard, content_of(ref), ref.span]) + "\n" for shard, ref in assigned)
+    while block := "".join(itertools.islice(lines, _NAMES_PER_FILE)):
+        names.append(f"{len(names):05d}.jsonl")
+        (folder / names[-1]).write_text(block, encoding="utf-8")
     return names
 
 
@@ -103,7 +153,8 @@ def read_names(draft: Path, name: str) -> Iterator[tuple[str, bytes]]:
 def parse_name(line: bytes) -> ImageRef:
     """Return the picture of a line."""
     _, content, span = json.loads(line)
-    return ImageRef(*(tuple(field) if isinstance(field, list) else field for field in content), tuple(span))
+    fields: list[Any] = [tuple(field) if isinstance(field, list) else field for field in content]
+    return ImageRef(*fields, span=tuple(span))
 
 
 def stop_work(draft: Path) -> None:
@@ -126,17 +177,33 @@ def finished(draft: Path, name: str) -> Receipt | None:
 
 def write_receipt(draft: Path, receipt: Receipt) -> None:
     """Note that a shard is complete; its file must be in place."""
-    write_json(draft / WORK / "receipts" / f"{receipt.name}.json", asdict(receipt))
+    write_json(draft / WORK / "receipts" / f"{receipt.name}.json", receipt.to_json())
 
 
 def read_receipt(draft: Path, name: str) -> Receipt | None:
     """Return what a worker wrote when it finished the shard, None where it did not."""
     try:
-        saved = json.loads((draft / WORK / "receipts" / f"{name}.json").read_text(encoding="utf-8"))
-        saved |= {field: tuple(saved[field]) for field in ("sums", "squares")}
-        return Receipt(**saved | {"rejects": tuple(Rejected(**line) for line in saved["rejects"])})
+        return Receipt.from_json(json.loads((draft / WORK / "receipts" / f"{name}.json").read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
+
+
+def forget(draft: Path, name: str) -> None:
+    """Tear up a receipt, so that its shard is prepared again."""
+    (draft / WORK / "receipts" / f"{name}.json").unlink(missing_ok=True)
+    (draft / WORK / "progress" / name).unlink(missing_ok=True)
+
+
+def write_dropped(draft: Path, name: str, dropped: Iterable[Rejected]) -> None:
+    """Note which pictures of a shard are duplicates, for `finish_shard`."""
+    write_json(draft / WORK / "dropped" / f"{name}.json", [asdict(one) for one in dropped])
+
+
+def read_dropped(draft: Path, name: str) -> dict[str, Rejected]:
+    """Return key -> reject of the duplicates in a shard."""
+    path = draft / WORK / "dropped" / f"{name}.json"
+    saved = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return {line["key"]: Rejected(**line) for line in saved}
 
 
 def failure(draft: Path) -> FaceloomError | None:

@@ -1,55 +1,37 @@
-"""Bytes of any picture file -> uint8 pixels, or a reject with its reason."""
+"""Bytes of any picture file -> upright uint8 pixels, or a reject with its reason."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import io
 import logging
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
-Pixels = npt.NDArray[np.uint8]
+from beam_jobs.checksums import check_pngs
+from beam_jobs.colours import to_uint8, with_channels
+from beam_jobs.deep_colours import is_deep_colour, merge_deep
+from beam_jobs.filters import Bounds, Pixels
+from beam_jobs.formats import EXTENSIONS, FORMATS, LEFT_OUT
+from beam_jobs.rejects import REASONS, TRANSIENT_REASONS, Reject
 
-REASONS = {
-    "missing": "the source listed it, and it is gone",
-    "unreadable": "the file system or the archive could not give its bytes",
-    "changed": "its bytes are not those that were listed",
-    "empty": "0 bytes",
-    "not-a-picture": "the bytes are of no known picture format",
-    "truncated": "the file ends before its picture does",
-    "damaged": "the decoder found an error in it",
-    "unsupported": "pixels without a defined black and white, or a colour model that cannot be converted",
-    "too-large": "more pixels than data.max_megapixels; it is not decoded",
-    "too-small": "its shorter side is below data.min_side",
-    "wrong-aspect": "a celeba-* crop, and not CelebA's aspect ratio 178:218",
-    "not-square": "data.crop=none, and its sides differ",
-}
-TRANSIENT_REASONS = frozenset({"missing", "unreadable", "changed"})  # another try may end otherwise
+__all__ = [
+    "EXTENSIONS",
+    "FORMATS",
+    "LEFT_OUT",
+    "REASONS",
+    "TRANSIENT_REASONS",
+    "Bounds",
+    "Pixels",
+    "Reject",
+    "decode",
+    "quiet_pillow",
+]
 
-# Pillow's name of the format -> extensions. Only formats that decode in process: EPS would start Ghostscript.
-FORMATS: dict[str, tuple[str, ...]] = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
-    "PNG": (".png", ".apng"),
-    "WEBP": (".webp",),
-    "AVIF": (".avif",),
-    "GIF": (".gif",),
-    "BMP": (".bmp",),
-    "DIB": (".dib",),
-    "TIFF": (".tif", ".tiff"),
-    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
-    "TGA": (".tga",),
-    "JPEG2000": (".jp2", ".j2k", ".jpx", ".j2c"),
-}
-EXTENSIONS = frozenset(extension for extensions in FORMATS.values() for extension in extensions)
-
-_BACKGROUNDS = {"white": 255, "black": 0, "gray": 128}
 # EXIF 2.3, tag 0x0112: what undoes the camera's orientation.
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -61,38 +43,25 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_LYING = frozenset({5, 6, 7, 8})  # orientations that exchange width and height
 _PILLOW_LIMIT = threading.Lock()
-
-
-class Reject(Exception):
-    """One picture cannot be used: `reason` is a key of REASONS, `detail` says what was found."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = detail
+_ICO_SIGNATURE = b"\0\0\1\0"
+_LOW_GREY_STEPS = {"L;2": 85, "L;4": 17}  # PNG: 2-bit and 4-bit greys -> grey levels
 
 
 def decode(
-    data: bytes,
-    channels: int = 3,
-    background: str = "white",
-    max_pixels: int = 120_000_000,
-    *,
-    min_side: int = 1,
-    shrink_to: int = 0,
+    data: bytes, channels: int = 3, background: str = "white", bounds: Bounds | None = None, *, shrink_to: int = 0
 ) -> Pixels:
-    """Decode a picture file, upright, opaque and in sRGB.
+    """Decode a picture file, upright, opaque and in sRGB; of an animation, the first frame.
 
-    EXIF orientation is applied, transparency is laid over `background`, an embedded colour profile other than
-    sRGB is converted, 16-bit grey is scaled by 255/65535, the first frame of an animation is taken.
+    EXIF orientation is applied, transparency is laid over `background`, an embedded colour profile other than sRGB is
+    converted, 16 bits a channel are scaled by 255/65535 and rounded. Every CRC-32 of a PNG is verified.
 
     Args:
         data: the bytes of a file in one of FORMATS.
         channels: 3 for RGB, 1 for luminance (ITU-R 601-2, as Pillow's mode L).
         background: white, black or gray, what shows through transparent pixels.
-        max_pixels: larger pictures are rejected by their header, before any pixel is decoded.
-        min_side: pictures whose shorter side has fewer pixels are rejected, by their header as well.
+        bounds: pictures outside are rejected, by their header as far as it tells.
         shrink_to: let libjpeg scale by 1/2, 1/4 or 1/8 while both sides stay at least this long; 0 is off.
 
     Returns:
@@ -101,47 +70,84 @@ def decode(
     Raises:
         Reject: with one of REASONS.
     """
+    bounds = bounds or Bounds()
     if not data:
         raise Reject("empty", "0 bytes")
-    with _open(data) as image:
-        _check_size(image, max_pixels, min_side)
+    check_pngs(data)
+    with _open(data, bounds.max_pixels) as image:
+        bounds.check_size(*image.size)
+        _check_aspect_early(image, bounds)
+        header_size = image.size
         if shrink_to:
             # Both arguments come from the header and the config, so equal bytes give equal pixels.
             image.draft(image.mode, (shrink_to, shrink_to))
+        drafted = image.size != header_size
         with _decoder_errors():
-            image.load()
-            pixels = _to_uint8(_upright(image), _BACKGROUNDS[background])
-    return np.ascontiguousarray(_with_channels(pixels, channels))
+            loaded = _load(image, data, bounds.max_pixels)
+            if not drafted:
+                bounds.check_size(*loaded.size)  # an icon may hold a larger picture than it says
+            orientation = _orientation(image)
+            width, height = header_size if drafted else loaded.size
+            bounds.check_aspect(*((height, width) if orientation in _LYING else (width, height)))
+            pixels = to_uint8(_turned(loaded, orientation), background)
+    return np.ascontiguousarray(with_channels(pixels, channels))
 
 
 def quiet_pillow() -> None:
     """Keep Pillow's remarks on single pictures off stderr (broken EXIF, say); what matters is a reject."""
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+    # Sizes are bounded here, by data.max_megapixels.
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes, max_pixels: int) -> ImageFile.ImageFile:
     try:
-        # Pillow warns and raises at fixed sizes while it opens; the bound here is data.max_megapixels.
+        # Pillow warns and raises at fixed sizes while it opens; the bound here is data.max_megapixels. An ICO is
+        # decoded while it is opened: there Pillow's own check must hold, which raises at twice the given number.
         with _PILLOW_LIMIT:
-            saved, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            saved = Image.MAX_IMAGE_PIXELS
+            Image.MAX_IMAGE_PIXELS = max_pixels if data.startswith(_ICO_SIGNATURE) else None
             try:
                 return Image.open(io.BytesIO(data), formats=tuple(FORMATS))
             finally:
                 Image.MAX_IMAGE_PIXELS = saved
     except UnidentifiedImageError:
         raise Reject("not-a-picture", f"{len(data)} bytes that start with {data[:8]!r}") from None
+    except Image.DecompressionBombError as error:
+        raise Reject("too-large", _describe(error)) from None
     except Exception as error:
         raise Reject("damaged", _describe(error)) from None
 
 
-def _check_size(image: Image.Image, max_pixels: int, min_side: int) -> None:
-    width, height = image.size
-    if width * height > max_pixels:
-        found, bound = width * height / 1e6, max_pixels / 1e6
-        raise Reject("too-large", f"{width}x{height} is {found:.1f} megapixels, data.max_megapixels is {bound:g}")
-    if min(width, height) < min_side:
-        raise Reject("too-small", f"{width}x{height}, data.min_side is {min_side}")
+def _load(image: ImageFile.ImageFile, data: bytes, max_pixels: int) -> Image.Image:
+    """Decode the pixels; the result has `image`'s colour profile and transparency."""
+    if is_deep_colour(image):
+        with _open(data, max_pixels) as again:
+            merged = merge_deep(image, again)
+        if profile := image.info.get("icc_profile"):
+            merged.info["icc_profile"] = profile
+        return merged
+    if image.format == "PNG" and image.mode == "L" and image.tile and "transparency" in image.info:
+        # Pillow scales the pixels to 0 to 255, and leaves the transparent grey as the file has it.
+        image.info["transparency"] *= _LOW_GREY_STEPS.get(str(image.tile[0].args), 1)
+    image.load()
+    return image
+
+
+def _check_aspect_early(image: Image.Image, bounds: Bounds) -> None:
+    """Reject by the header, in the orientation that it says, or where neither orientation would do."""
+    upright, lying = image.size, image.size[::-1]
+    if image.format == "TIFF":  # Pillow turns it when it loads it, and gives the turned size before.
+        bounds.check_aspect(*upright)
+    elif image.format == "PNG" and "exif" not in image.info:
+        # It may be said after the pixels, and Pillow would decode them to find out.
+        try:
+            bounds.check_aspect(*lying)
+        except Reject:
+            bounds.check_aspect(*upright)
+    else:
+        bounds.check_aspect(*(lying if _orientation(image) in _LYING else upright))
 
 
 @contextmanager
@@ -160,90 +166,14 @@ def _describe(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _orientation(image: Image.Image) -> int:
     try:
         orientation = image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # broken EXIF in an intact picture: viewers show it as it lies, and so is it taken here.
-        return image
-    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+        return 1
+    return orientation if isinstance(orientation, int) else 1
+
+
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    turn = _UPRIGHT.get(orientation)
     return image if turn is None else image.transpose(turn)
-
-
-def _to_uint8(image: Image.Image, background: int) -> Pixels:
-    """Return uint8 [H, W, 1] for grey modes and [H, W, 3] for all others."""
-    if image.mode in _DEEP:
-        return _DEEP[image.mode](np.asarray(image))[:, :, np.newaxis]
-    profile = image.info.get("icc_profile")
-    if image.has_transparency_data:
-        return _flatten(_to_srgb(image.convert("RGBA"), profile), background)
-    if image.mode in ("1", "L"):
-        return np.asarray(image.convert("L"))[:, :, np.newaxis]
-    image = _to_srgb(image, profile)
-    try:
-        return np.asarray(image.convert("RGB"))
-    except ValueError as error:
-        raise Reject("unsupported", f"mode {image.mode}: {error}") from None
-
-
-def _flatten(image: Image.Image, background: int) -> Pixels:
-    """Lay RGBA over a grey level: (colour * alpha + background * (255 - alpha)) / 255, rounded half up."""
-    pixels = np.asarray(image).astype(np.uint32)
-    colour, alpha = pixels[:, :, :3], pixels[:, :, 3:]
-    return ((colour * alpha + background * (255 - alpha) + 127) // 255).astype(np.uint8)
-
-
-def _from_16_bit(values: npt.NDArray[np.generic]) -> Pixels:
-    wide = values.astype(np.int64)
-    low, high = int(wide.min()), int(wide.max())
-    if low < 0 or high > 65535:
-        raise Reject("unsupported", f"integer pixels from {low} to {high}; white is defined for 8 and 16 bit only")
-    return ((wide * 255 + 32767) // 65535).astype(np.uint8)
-
-
-def _from_float(values: npt.NDArray[np.generic]) -> Pixels:
-    wide = values.astype(np.float64)
-    low, high = float(wide.min()), float(wide.max())
-    if not 0 <= low <= high <= 255:  # false for NaN as well
-        raise Reject("unsupported", f"float pixels from {low:g} to {high:g}; white is defined as 1 or as 255 only")
-    scaled: Pixels = np.floor(wide * (255 if high <= 1 else 1) + 0.5).astype(np.uint8)
-    return scaled
-
-
-_DEEP: dict[str, Callable[[npt.NDArray[np.generic]], Pixels]] = {
-    "I;16": _from_16_bit,
-    "I;16L": _from_16_bit,
-    "I;16B": _from_16_bit,
-    "I;16N": _from_16_bit,
-    "I": _from_16_bit,  # Pillow's mode for 16-bit PGM and for 32-bit TIFF
-    "F": _from_float,
-}
-
-
-def _with_channels(pixels: Pixels, channels: int) -> Pixels:
-    if pixels.shape[2] == channels:
-        return pixels
-    if channels == 3:
-        return np.repeat(pixels, 3, axis=2)
-    return np.asarray(Image.fromarray(pixels).convert("L"))[:, :, np.newaxis]
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert by the embedded ICC profile; a picture without one, or with a broken one, is taken as sRGB."""
-    if not profile or image.mode not in ("RGB", "RGBA", "CMYK"):
-        return image
-    transform = _srgb_transform(profile, hashlib.sha256(profile).digest(), image.mode)
-    converted = None if transform is None else ImageCms.applyTransform(image, transform)
-    return image if converted is None else converted
-
-
-@functools.lru_cache(maxsize=16)
-def _srgb_transform(profile: bytes, _: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return what converts `profile` to sRGB, None where it is sRGB already or cannot be used."""
-    try:
-        parsed = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "srgb" in ImageCms.getProfileDescription(parsed).lower():
-            return None
-        target = "RGBA" if mode == "RGBA" else "RGB"
-        return ImageCms.buildTransform(parsed, ImageCms.createProfile("sRGB"), mode, target)
-    except (OSError, ImageCms.PyCMSError):
-        return None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
 
-from beam_jobs.images import Pixels
+from beam_jobs.decoding import Pixels
+from gan_core import storage
+from gan_core.normalization import Normalization
 from gan_core.records import decode_example, read_records
 
 COLUMNS, ROWS = 8, 8
@@ -19,9 +21,9 @@ _BACKDROP = 255
 _MIN_TILE, _MAX_TILE = 64, 128  # pixels; smaller tiles are magnified, larger ones shrunk, by whole factors
 
 
-def write_preview(path: Path, shards: Sequence[Path]) -> None:
-    """Write a PNG grid of the first 64 records that are no mirrored copies, in shard order."""
-    grid = picture_grid(islice(_originals(shards), COLUMNS * ROWS))
+def write_preview(path: Path, shards: Sequence[Path], fields: Mapping[str, Any]) -> None:
+    """Write a PNG grid of the first 64 records that are no mirrored copies; `fields` are the manifest's."""
+    grid = picture_grid(islice(_originals(shards, fields), COLUMNS * ROWS))
     Image.fromarray(grid[:, :, 0] if grid.shape[2] == 1 else grid).save(path, "PNG")
 
 
@@ -51,10 +53,11 @@ def _tile(image: Pixels) -> Pixels:
     return shrunk
 
 
-def _originals(shards: Iterable[Path]) -> Iterator[Pixels]:
+def _originals(shards: Iterable[Path], fields: Mapping[str, Any]) -> Iterator[Pixels]:
+    form, normalization = fields["protocol"]["storage"], Normalization.from_json(fields["normalization"])
     for shard in shards:
         for _, record in read_records(shard):
             features = decode_example(record)
             if features["mirrored"] == [0]:
-                shape = cast(list[int], features["shape"])
-                yield np.frombuffer(cast(bytes, features["image"]), np.uint8).reshape(shape)
+                shape, image = tuple(cast(list[int], features["shape"])), cast(bytes, features["image"])
+                yield storage.decode(image, shape, form, normalization)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import shlex
 from collections.abc import Sequence
 
-from beam_jobs.local_workers import worker_processes
+from beam_jobs.pool import cores
 from beam_jobs.quiet_beam import beam  # first, so that the imports below are quiet
 from gan_core.errors import ConfigError
 
@@ -17,8 +16,6 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import create_runner
 
-# Below this many pictures, two worker processes start for longer than they save. Measured in docs/data.md.
-MIN_PICTURES_FOR_PROCESSES = 8000
 _WORKER_CHOICES = ("--direct_num_workers", "--direct_running_mode")
 
 
@@ -53,29 +50,41 @@ def check_beam_args(args: Sequence[str]) -> PipelineOptions:
     return options
 
 
-def make_pipeline(options: PipelineOptions, args: Sequence[str], pictures: int) -> beam.Pipeline:
-    """Return a pipeline on the runner that the user named, else on FnApiRunner with as many processes as pay.
+def make_pipeline(args: Sequence[str]) -> beam.Pipeline:
+    """Return a pipeline on the runner that the user named, else on FnApiRunner in this process.
 
     Raises:
         ConfigError: the runner does not accept the options.
     """
-    runner = None if options.view_as(StandardOptions).runner else _local_runner(options, args, pictures)
+    options = check_beam_args(args)
+    runner = None if options.view_as(StandardOptions).runner else _local_runner(options)
     try:
         return beam.Pipeline(runner=runner, options=options)
     except (ValueError, RuntimeError) as error:
         raise ConfigError(f"Beam does not take {shlex.join(args)}: {' '.join(str(error).split())}") from None
 
 
-def _local_runner(options: PipelineOptions, args: Sequence[str], pictures: int) -> FnApiRunner:
-    direct = options.view_as(DirectOptions)
+def processes_asked(args: Sequence[str]) -> int | None:
+    """Return how many local processes the user's Beam options ask for; None where they leave it to us.
+
+    They are those of `beam_jobs.pool`, whatever `--direct_running_mode` would make of the number; 0 is one a core, and
+    a runner that is named brings workers of its own.
+    """
+    options = check_beam_args(args)
+    if options.view_as(StandardOptions).runner:
+        return 1
     if not any(arg.partition("=")[0] in _WORKER_CHOICES for arg in args):
-        cores = len(os.sched_getaffinity(0))
-        if cores > 1 and pictures >= MIN_PICTURES_FOR_PROCESSES:
-            direct.direct_running_mode, direct.direct_num_workers = "multi_processing", cores
-    if direct.direct_running_mode != "multi_processing":
-        return FnApiRunner()
-    direct.direct_running_mode = "in_memory"  # the runner's own environment for `multi_processing` is not wanted
-    return FnApiRunner(default_environment=worker_processes())
+        return None
+    direct = options.view_as(DirectOptions)
+    if direct.direct_running_mode == "in_memory" and not any(arg.startswith(_WORKER_CHOICES[0]) for arg in args):
+        return 1
+    return int(direct.direct_num_workers) or cores()
+
+
+def _local_runner(options: PipelineOptions) -> FnApiRunner:
+    direct = options.view_as(DirectOptions)
+    direct.direct_running_mode, direct.direct_num_workers = "in_memory", 1
+    return FnApiRunner()
 
 
 def _is_local(runner: str | None) -> bool:

@@ -1,57 +1,54 @@
-"""One shard, from names to a finished file: the unit of work that a worker does, and skips when it is done.
+"""Which shard a picture belongs to, and what a shard is made from: pure functions of names.
 
-Plain functions on local paths; no Beam.
+A shard is about `data.shard_mib` large, and its number does not depend on who writes it. When pictures are added to a
+source, all others stay in their shards, but for those of one shard that is split for each one that is new (linear
+hashing: Litwin, "Linear hashing: a new tool for file and table addressing", VLDB 1980).
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+import hashlib
+from collections.abc import Iterable, Mapping
 
-import numpy as np
-
-from beam_jobs.books import (
-    WORK,
-    Receipt,
-    Rejected,
-    ShardProgress,
-    failure,
-    finished,
-    record_failure,
-    write_receipt,
-)
-from beam_jobs.images import Pixels, Reject, flip, prepare_picture, quiet_pillow
-from beam_jobs.sources.base import Reader, key_hash
-from gan_core.artifacts import sha256_file
+from beam_jobs.sources.base import content_of, key_hash
+from gan_core.artifacts import canonical_json
 from gan_core.config import DataConfig
-from gan_core.errors import ArtifactError, FaceloomError
 from gan_core.handoff import SPLITS, ImageRef
-from gan_core.records import Feature, encode_example, write_record
+
+# A record's size by its pixels' bytes. Measured on faces at 64 to 256 pixels, where PNG and JPEG vary by a third.
+_SIZE_OF_PIXELS = {"uint8": 1.0, "float32": 4.0, "png": 0.65, "jpeg": 0.25}
+_BYTES_BESIDE_PIXELS = 450  # key, attributes, landmarks and what frames them
+_MIN_PICTURES_OF_MANY = 512  # smaller splits stay whole; larger ones are cut, so that several processes share the work
+_MANY = 16
 
 
-@dataclass(frozen=True)
-class ShardJob:
-    """Everything that a worker needs for any shard of one data set; small and picklable."""
-
-    draft: Path
-    config: DataConfig
-    reader: Reader
-    owner: str
+def record_bytes(config: DataConfig) -> float:
+    """Return about how many bytes a picture takes in a shard, its mirrored copy included."""
+    pixels = config.resolution**2 * config.channels * _SIZE_OF_PIXELS[config.storage]
+    return (pixels + _BYTES_BESIDE_PIXELS) * (2 if config.flip == "store" else 1)
 
 
-def shard_totals(counts: Mapping[str, int], images_per_shard: int) -> dict[str, int]:
-    """Return split -> number of shards, ceil(pictures / images_per_shard)."""
-    return {split: -(-count // images_per_shard) for split, count in counts.items()}
+def shard_totals(counts: Mapping[str, int], config: DataConfig) -> dict[str, int]:
+    """Return split -> number of shards: one for each `data.shard_mib`, and up to 16 for what is smaller."""
+    per_shard = config.shard_mib * 2**20 / record_bytes(config)
+    return {
+        split: max(1, -(-count // max(1, int(per_shard))), min(_MANY, count // _MIN_PICTURES_OF_MANY))
+        for split, count in counts.items()
+    }
 
 
 def shard_of(ref: ImageRef, totals: Mapping[str, int]) -> str:
-    """Return the shard that a picture goes to: the SHA-256 of its key, modulo the split's shards."""
+    """Return the shard that a picture goes to, by linear hashing of the SHA-256 of its key."""
     total = totals[ref.split]
-    index = int.from_bytes(key_hash(ref.key)[:8], "big") % total
-    return f"{ref.split}-{index:05d}-of-{total:05d}.tfrecord"
+    number = int.from_bytes(key_hash(ref.key)[:8], "big")
+    level = 1 << (total.bit_length() - 1)  # the largest power of two up to `total`
+    index = number % (2 * level)
+    return shard_name(ref.split, index if index < total else index - level, total)
+
+
+def shard_name(split: str, index: int, total: int) -> str:
+    """Return the file name of a shard."""
+    return f"{split}-{index:05d}-of-{total:05d}.tfrecord"
 
 
 def split_of(shard: str) -> str:
@@ -64,85 +61,14 @@ def shard_order(shard: str) -> tuple[int, str]:
     return SPLITS.index(split_of(shard)), shard
 
 
-def prepare_shard(job: ShardJob, name: str, refs: Iterable[ImageRef]) -> None:
-    """Write one whole shard, sorted by key, and its receipt; do nothing where it is finished.
+def inputs_digest(recipe: str, refs: Iterable[ImageRef]) -> str:
+    """Return the SHA-256 of everything that determines a shard's bytes: the recipe and its pictures, sorted by key.
 
-    Errors that would hit every picture are left in `.work/failed` for the launcher: an exception would have a
-    runner try four times, and then arrive there as a text.
+    Args:
+        recipe: the digest of the config, of the format and of the libraries (`recipe_digest`).
+        refs: the shard's pictures, in order.
     """
-    if failure(job.draft) is not None or finished(job.draft, name) is not None:
-        return
-    try:
-        _write_shard(job, name, sorted(refs, key=lambda ref: ref.key))
-    except FaceloomError as error:
-        record_failure(job.draft, name, error)
-    except OSError as error:
-        message = f"cannot write {job.draft / name}: {error.strerror}; make room and run again, it continues there"
-        record_failure(job.draft, name, ArtifactError(message))
-
-
-def _write_shard(job: ShardJob, name: str, refs: Sequence[ImageRef]) -> None:
-    quiet_pillow()
-    shard = _OpenShard(job.config)
-    progress = ShardProgress(job.draft, name, job.owner)
-    partial = job.draft / WORK / f"{name}.{uuid.uuid4().hex}.part"
-    try:
-        with partial.open("wb") as stream:
-            for ref in refs:
-                shard.add(stream, ref, job.reader)
-                if progress.report(shard.pictures, len(shard.rejects)):
-                    return
-        partial.replace(job.draft / name)
-    finally:
-        partial.unlink(missing_ok=True)
-    write_receipt(job.draft, shard.receipt(name, job.draft))
-    progress.report(shard.pictures, len(shard.rejects), now=True)
-
-
-class _OpenShard:
-    """The records and the account of a shard that is being written."""
-
-    def __init__(self, config: DataConfig) -> None:
-        self.config = config
-        self.pictures = self.count = self.originals = 0
-        self.histogram = np.zeros((config.channels, 256), np.int64)
-        self.rejects: list[Rejected] = []
-
-    def add(self, stream: BinaryIO, ref: ImageRef, reader: Reader) -> None:
-        """Append the picture's record, and its mirrored copy where the config stores one; or its reject."""
-        self.pictures += 1
-        try:
-            image = prepare_picture(reader.read(ref), self.config)
-        except Reject as reject:
-            self.rejects.append(Rejected(ref.key, reject.reason, reject.detail))
-            return
-        for channel, counts in enumerate(self.histogram):
-            counts += np.bincount(image[:, :, channel].ravel(), minlength=256)
-        self.originals += 1
-        copies = (image, flip(image)) if self.config.flip == "store" else (image,)
-        for mirrored, copy in enumerate(copies):
-            write_record(stream, encode_example(record_features(ref, copy, mirrored=bool(mirrored))))
-            self.count += 1
-
-    def receipt(self, name: str, draft: Path) -> Receipt:
-        """Return the account; the file must be in place."""
-        values = np.arange(256)
-        sums, squares = (tuple((self.histogram * values**power).sum(axis=1).tolist()) for power in (1, 2))
-        sha256 = sha256_file(draft / name)
-        return Receipt(name, self.pictures, self.count, self.originals, sha256, sums, squares, tuple(self.rejects))
-
-
-def record_features(ref: ImageRef, image: Pixels, *, mirrored: bool) -> dict[str, Feature]:
-    """Return the features of one record; data/README.md is their schema. image: uint8 [S, S, C]."""
-    return {
-        "image": image.tobytes(),
-        "shape": image.shape,
-        "key": ref.key.encode(),
-        "attributes": ref.attributes,
-        "identity": (ref.identity,),
-        "mirrored": (int(mirrored),),
-        "label": (ref.label,),
-        "landmarks": landmarks,
-        "licence": ref.licence.encode(),
-        "author": ref.author.encode(),
-    }
+    digest = hashlib.sha256(recipe.encode() + b"\n")
+    for ref in refs:
+        digest.update(canonical_json(content_of(ref)).encode() + b"\n")
+    return digest.hexdigest()

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from flows import terminal
+from flows.data_command import data
 from flows.terminal import EXIT_CODES, Group, Terminal, shared_options
 from gan_core.config import RunConfig, load_config
 
@@ -189,6 +190,9 @@ def evaluate(own: Terminal, config: RunConfig, data_root: Path) -> None:
 def report(own: Terminal, config: RunConfig, data_root: Path) -> None:
     """See help."""
     _alone(own, config, "report")
+
+
+cli.add_command(data)
 
 
 @cli.command(epilog=examples("faceloom presets", "faceloom presets quickstart", "faceloom presets mine.toml --json"))

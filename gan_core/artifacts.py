@@ -85,15 +85,26 @@ def replace_file(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_manifest(folder: Path, kind: str, digest: str, fields: Mapping[str, Any]) -> None:
-    """List every file of `folder` with size and SHA-256 in its manifest: the last act before publishing."""
+def write_manifest(
+    folder: Path, kind: str, digest: str, fields: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]] | None = None
+) -> None:
+    """List every file of `folder` with size and SHA-256 in its manifest: the last act before publishing.
+
+    Args:
+        folder: what is to be published.
+        kind: what it is.
+        digest: what determined its content.
+        fields: the stage's own facts, JSON types only.
+        known: name -> {"bytes": int, "sha256": str} of large files whose writer has counted and hashed them.
+    """
     files = {}
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if path.is_file() and path != folder / MANIFEST and not hidden:
             _fsync(path)
             name = path.relative_to(folder).as_posix()
-            files[name] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+            listed = (known or {}).get(name)
+            files[name] = dict(listed) if listed else {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
     document = {"kind": kind, "format_version": FORMAT_VERSION, "digest": digest, **fields, "files": files}
     write_json(folder / MANIFEST, document)
 

@@ -14,6 +14,7 @@ from gan_core.artifacts import Manifest, digest_of
 from gan_core.config import RunConfig
 from gan_core.errors import ArtifactError
 from gan_core.handoff import Checkpoint
+from gan_core.normalization import Normalization
 
 State = dict[str, npt.NDArray[Any]]
 
@@ -27,7 +28,12 @@ def checkpoint_folder(run_dir: Path, images_seen: int) -> Path:
 
 
 def save_checkpoint(
-    run_dir: Path, config: RunConfig, images_seen: int, state: State, progress: dict[str, Any]
+    run_dir: Path,
+    config: RunConfig,
+    images_seen: int,
+    state: State,
+    progress: dict[str, Any],
+    normalization: Normalization | None = None,
 ) -> Checkpoint:
     """Publish the state after `images_seen` images, then drop all but the newest `train.keep_checkpoints`.
 
@@ -39,9 +45,12 @@ def save_checkpoint(
         images_seen: real images shown so far.
         state: arrays by name, see `gan.Gan.state`.
         progress: what the loop needs besides: JSON types.
+        normalization: what training sees of a pixel, which turns generated pictures into pixels; None is [-1, 1].
     """
     final = checkpoint_folder(run_dir, images_seen)
-    fields = {"images_seen": images_seen, "config": config.to_json(), "progress": progress}
+    fields: dict[str, Any] = {"images_seen": images_seen, "config": config.to_json(), "progress": progress}
+    if normalization is not None:
+        fields["normalization"] = normalization.to_json()
     with artifacts.publishing(final) as draft:
         with (draft / _STATE_FILE).open("wb") as stream:
             np.savez(stream, allow_pickle=False, **state)
@@ -56,8 +65,14 @@ def save_checkpoint(
 
 
 def load_manifest(checkpoint: Checkpoint) -> Manifest:
-    """Read the manifest of a checkpoint; `fields` has images_seen, config and progress."""
+    """Read the manifest of a checkpoint; `fields` has images_seen, config, progress and perhaps normalization."""
     return artifacts.read_manifest(checkpoint.path, "checkpoint")
+
+
+def load_normalization(checkpoint: Checkpoint) -> Normalization | None:
+    """Return what training saw of a pixel; None, which is [-1, 1], where the checkpoint does not say."""
+    saved = load_manifest(checkpoint).fields.get("normalization")
+    return None if saved is None else Normalization.from_json(saved)
 
 
 def load_state(checkpoint: Checkpoint, owner: str = "") -> State:

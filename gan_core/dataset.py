@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from gan_core import storage
 from gan_core.errors import ArtifactError, DataError
 from gan_core.handoff import DatasetManifest
+from gan_core.normalization import Normalization
 from gan_core.records import decode_example, read_records
 
 Images = npt.NDArray[np.uint8]
@@ -41,8 +43,8 @@ class MemoryPictures:
     def __init__(self, dataset: DatasetManifest, split: str) -> None:
         shape = (dataset.count(split), dataset.resolution, dataset.resolution, dataset.channels)
         self.images: Images = np.empty(shape, np.uint8)
-        for index, (_, _, record) in enumerate(_records(dataset, split)):
-            self.images[index] = _pixels(record, dataset)
+        for index, place_and_record in enumerate(_records(dataset, split)):
+            self.images[index] = _pixels(*place_and_record, dataset)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -70,7 +72,7 @@ class StreamedPictures:
     def _read_one(self, path: Path, offset: int, length: int) -> Images:
         if path not in self._handles:
             self._handles[path] = os.open(path, os.O_RDONLY)
-        return _pixels(os.pread(self._handles[path], length, offset), self.dataset)
+        return _pixels(path, offset, os.pread(self._handles[path], length, offset), self.dataset)
 
     def __del__(self) -> None:
         for handle in self._handles.values():
@@ -111,10 +113,31 @@ def load_images(dataset: DatasetManifest, split: str, count: int | None = None) 
     order = np.random.default_rng(0).permutation(len(originals))[:count]
     place_of = {originals[chosen]: place for place, chosen in enumerate(order)}
     images: Images = np.empty((len(order), dataset.resolution, dataset.resolution, dataset.channels), np.uint8)
-    for index, (_, _, record) in enumerate(_records(dataset, split)):
+    for index, place_and_record in enumerate(_records(dataset, split)):
         if index in place_of:
-            images[place_of[index]] = _pixels(record, dataset)
+            images[place_of[index]] = _pixels(*place_and_record, dataset)
     return images
+
+
+def picture_of(features: Mapping[str, Any], dataset: DatasetManifest) -> Images:
+    """Return the pixels of one record, however the data set stores them.
+
+    Args:
+        features: what `records.decode_example` makes of a record.
+        dataset: the data set that it is from.
+
+    Returns:
+        uint8 [resolution, resolution, channels] in [0, 255], perhaps read-only.
+
+    Raises:
+        ArtifactError: it holds no such picture; the message continues "the record is ...".
+    """
+    image = features.get("image")
+    if not isinstance(image, bytes):
+        raise ArtifactError("without a picture in its feature `image`")
+    shape = (dataset.resolution, dataset.resolution, dataset.channels)
+    normalization = Normalization.from_json(dataset.normalization)
+    return storage.decode(image, shape, dataset.protocol["storage"], normalization)
 
 
 def shown_indices(first: int, count: int, total: int, seed: int) -> Indices:
@@ -162,9 +185,10 @@ def _is_mirrored(record: bytes) -> bool:
     return decode_example(record).get("mirrored") == [1]
 
 
-def _pixels(record: bytes, dataset: DatasetManifest) -> Images:
-    image = decode_example(record).get("image")
-    side, channels = dataset.resolution, dataset.channels
-    if not isinstance(image, bytes) or len(image) != side * side * channels:
-        raise ArtifactError(f"{dataset.path} has a record that is no picture of {side}x{side}x{channels}")
-    return np.frombuffer(image, np.uint8).reshape(side, side, channels)
+def _pixels(path: Path, offset: int, record: bytes, dataset: DatasetManifest) -> Images:
+    try:
+        return picture_of(decode_example(record), dataset)
+    except ArtifactError as error:
+        raise ArtifactError(
+            f"{path}: the record at byte {offset} is {error}; delete {dataset.path} and run `faceloom prepare` again"
+        ) from None

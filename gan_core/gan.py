@@ -5,7 +5,7 @@ A plain class, not a keras.Model: `fit` would bring its own idea of epochs, rand
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -17,12 +17,12 @@ from gan_core import models
 from gan_core.config import RunConfig
 from gan_core.errors import ArtifactError
 from gan_core.losses import LOSSES
+from gan_core.normalization import Normalization
 
 Tensor = Any
 State = dict[str, npt.NDArray[Any]]
 
 MEASURED = ("loss_g", "loss_d", "accuracy_real", "accuracy_fake")
-DEFAULT_NORMALIZATION = {"scale": 2.0 / 255.0, "offset": -1.0}  # uint8 to [-1, 1], the range of tanh
 
 _EMA_RAMPUP = 0.05  # half-life at most this share of the images shown, so that the first weights are soon forgotten
 _SETTLE_BATCHES, _SETTLE_SIZE = 4, 64
@@ -33,14 +33,17 @@ class Gan:
     """A generator and a discriminator in training.
 
     The step number `t` determines latents and flips, so a step's result depends on the state and on `t` alone.
-    Pictures are normalized as the data set's manifest says: pixel * scale + offset.
+    Real pictures are normalized as the data set's manifest says, pixel * scale + offset in each channel, and generated
+    ones come in the same range. Without a normalization it is [-1, 1].
     """
 
-    def __init__(self, config: RunConfig, normalization: Mapping[str, float] = DEFAULT_NORMALIZATION) -> None:
+    def __init__(self, config: RunConfig, normalization: Normalization | None = None) -> None:
         train = config.train
-        self.config, self.normalization = config, normalization
-        self.generator, self.discriminator = models.build(config.data, config.model, train.precision, train.seed)
-        self.averaged, _ = models.build(config.data, config.model, train.precision, train.seed)
+        self.config = config
+        self.normalization = normalization or models.tanh_normalization(config.data.channels)
+        arguments = config.data, config.model, train.precision, train.seed, self.normalization
+        self.generator, self.discriminator = models.build(*arguments)
+        self.averaged, _ = models.build(*arguments)
         self.optimizer_g = _adam(train.learning_rate_g, config)
         self.optimizer_d = _adam(train.learning_rate_d, config)
         self.optimizer_g.build(self.generator.trainable_variables)
@@ -99,7 +102,7 @@ class Gan:
 
     def _augment(self, images: Tensor, step: Tensor) -> Tensor:
         """Normalize, and mirror each picture with probability 1/2 where `data.flip` is "train"."""
-        real = tf.cast(images, tf.float32) * self.normalization["scale"] + self.normalization["offset"]
+        real = tf.cast(images, tf.float32) * self.normalization.scale + self.normalization.offset
         if self.config.data.flip != "train":
             return real
         heads = tf.random.stateless_uniform([self.config.train.batch_size, 1, 1, 1], self._seed(_FLIPS, step)) < 0.5

@@ -29,8 +29,9 @@ class ImageRef:
         attributes: 0 or 1 for each of the source's `attribute_names`; empty where it has none.
         identity: number of the person, -1 where unknown.
         label: number of the class, an index into the source's `label_names`, -1 where unknown.
-        landmarks: x and y of left eye, right eye, nose, left and right corner of the mouth (as one sees them), pixels
-            of the picture in its source; empty where unknown.
+        landmarks: x and y of left eye, right eye, nose, left and right corner of the mouth (as one sees them): x in
+            shares of the upright picture's width, y of its height, so they hold for copies of any size; 0 to 1, or
+            beyond where a point lies outside. Empty where unknown.
         licence: under which the picture may be used, as the source says it.
         author: who made it, as the source says it.
         span: where an archive holds the picture, such as first byte and number of bytes; meant for the reader that

@@ -193,6 +193,7 @@ def _score(
         "channels": dataset.channels,
         "crop": dataset.protocol.get("crop"),
         "filter": dataset.protocol.get("filter"),
+        "storage": dataset.protocol.get("storage"),
         "dataset_digest": dataset.digest,
         "checkpoint_digest": trained.digest,
         "images_seen": checkpoint.images_seen,

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import google_crc32c
+import numpy as np
+import numpy.typing as npt
 
 from gan_core.errors import ArtifactError
 
-Feature = bytes | Sequence[int] | Sequence[float]
+Feature = bytes | Sequence[int] | Sequence[float] | npt.NDArray[np.float32]
 
 _LENGTH_HEADER_BYTES = 12  # uint64 length, uint32 masked CRC of it
 _FOOTER_BYTES = 4  # uint32 masked CRC of the data
@@ -27,7 +29,7 @@ def encode_example(features: Mapping[str, Feature]) -> bytes:
     """Return a serialized tf.train.Example: bytes -> bytes_list of one, ints -> int64_list, floats -> float_list.
 
     Features are written in the order of their names, so equal mappings give equal bytes. An empty sequence is an empty
-    int64_list.
+    int64_list, an empty float32 array an empty float_list.
 
     Raises:
         TypeError: a sequence that starts with an int holds something else.
@@ -93,6 +95,8 @@ def _masked_crc(data: bytes) -> bytes:
 def _encode_feature(value: Feature) -> bytes:
     if isinstance(value, bytes):
         return _field(_BYTES_LIST, _field(1, value))
+    if isinstance(value, np.ndarray):
+        return _field(_FLOAT_LIST, _field(1, value.astype("<f4").tobytes()))
     if value and isinstance(value[0], float):
         return _field(_FLOAT_LIST, _field(1, struct.pack(f"<{len(value)}f", *value)))
     packed = b"".join(_varint(_twos_complement(operator.index(item))) for item in cast(Sequence[int], value))

@@ -15,11 +15,12 @@ from PIL import Image
 
 from gan_core import artifacts, models
 from gan_core.artifacts import digest_of
-from gan_core.checkpoints import load_manifest, load_state
+from gan_core.checkpoints import load_manifest, load_normalization, load_state
 from gan_core.config import RunConfig
 from gan_core.dataset import Images
 from gan_core.grids import animation, grid, spread
 from gan_core.handoff import Checkpoint, SampleSet
+from gan_core.normalization import Normalization
 from gan_core.progress import Progress, ReportProgress, silent
 
 GRID_COLUMNS = 8
@@ -61,18 +62,25 @@ def latents(seeds: range, latent_size: int) -> npt.NDArray[np.float32]:
     return np.stack(rows)
 
 
-def render(generator: keras.Model, latent: npt.NDArray[np.float32]) -> Images:
-    """Return what the generator makes of float32 [N, latent_size], as uint8 [N, H, W, C] in [0, 255]."""
+def render(
+    generator: keras.Model, latent: npt.NDArray[np.float32], normalization: Normalization | None = None
+) -> Images:
+    """Return what the generator makes of float32 [N, latent_size], as uint8 [N, H, W, C] in [0, 255].
+
+    `normalization` is the one that the generator was built and trained with; None is [-1, 1]. Its inverse is taken in
+    float32, rounded and clipped as `Normalization.invert` does: exact for what any pixel is normalized to.
+    """
     padded = np.concatenate([latent, np.zeros((-len(latent) % _BATCH_SIZE, latent.shape[1]), np.float32)])
-    forward = _forward(generator)
+    forward = _forward(generator, normalization or models.tanh_normalization(generator.output_shape[-1]))
     parts = [forward(padded[start : start + _BATCH_SIZE]).numpy() for start in range(0, len(padded), _BATCH_SIZE)]
     return np.concatenate(parts)[: len(latent)]
 
 
 def load_generator(checkpoint: Checkpoint) -> keras.Model:
-    """Rebuild the averaged generator of a checkpoint from the config inside it."""
+    """Rebuild the averaged generator of a checkpoint from config and normalization inside it."""
     config = RunConfig.from_json(load_manifest(checkpoint).fields["config"])
-    generator, _ = models.build(config.data, config.model, config.train.precision)
+    normalization = load_normalization(checkpoint)
+    generator, _ = models.build(config.data, config.model, config.train.precision, normalization=normalization)
     state = load_state(checkpoint, "averaged")
     for variable, name in zip(generator.variables, sorted(state), strict=True):
         variable.assign(state[name])
@@ -80,20 +88,22 @@ def load_generator(checkpoint: Checkpoint) -> keras.Model:
 
 
 @functools.lru_cache(maxsize=4)
-def _forward(generator: keras.Model) -> Any:
+def _forward(generator: keras.Model, normalization: Normalization) -> Any:
     signature = [tf.TensorSpec([_BATCH_SIZE, *generator.input_shape[1:]], tf.float32)]
+    levels = [1.0 / scale for scale in normalization.scale]
 
     def forward(latent: Any) -> Any:
-        image = generator(latent, training=False)
-        return tf.cast(tf.clip_by_value(tf.round((image + 1.0) * 127.5), 0.0, 255.0), tf.uint8)
+        pixels = (generator(latent, training=False) - normalization.offset) * levels
+        return tf.cast(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), tf.uint8)
 
     return tf.function(forward, input_signature=signature)
 
 
 def _batches(checkpoint: Checkpoint, seeds: range, batch_size: int) -> Iterator[Images]:
-    generator = load_generator(checkpoint)
+    generator, normalization = load_generator(checkpoint), load_normalization(checkpoint)
     for start in range(0, len(seeds), batch_size):
-        yield render(generator, latents(seeds[start : start + batch_size], generator.input_shape[1]))
+        latent = latents(seeds[start : start + batch_size], generator.input_shape[1])
+        yield render(generator, latent, normalization)
 
 
 def _write_pictures(draft: Path, config: RunConfig, checkpoint: Checkpoint, report_progress: ReportProgress) -> None:

@@ -25,12 +25,13 @@ from gan_core.checkpoints import (
     save_checkpoint,
 )
 from gan_core.config import RunConfig, TrainConfig
-from gan_core.dataset import load_images, open_pictures, shown_indices
+from gan_core.dataset import Images, load_images, open_pictures, shown_indices
 from gan_core.errors import Diverged, Interrupted
 from gan_core.gan import Gan
 from gan_core.grids import grid
 from gan_core.handoff import Checkpoint, DatasetManifest
 from gan_core.metrics import SnapshotScorer
+from gan_core.normalization import Normalization
 from gan_core.progress import Progress, ReportProgress, silent
 from gan_core.runlog import RunLog
 from gan_core.sampling import GRID_COLUMNS, GRID_COUNT, latents, render
@@ -67,7 +68,7 @@ class Training:
         self.train = config.train
         self.device = _configure_runtime(self.train)
         self.pictures = open_pictures(dataset, "train", self.train.placement)
-        self.gan = Gan(config, dataset.normalization)
+        self.gan = Gan(config, Normalization.from_json(dataset.normalization))
         self.step, self.steps_since_log, self.seconds_before = 0, 0, 0.0
         self._resume()
         self.log = RunLog(run_dir, self.images_seen)
@@ -160,12 +161,13 @@ class Training:
     def _snapshot(self) -> None:
         """Write the fixed-latent grid and, unless it is off, the score on the way."""
         self.gan.settle_average()
-        images = render(self.gan.averaged, latents(range(GRID_COUNT), self.config.model.latent_size))
-        self.log.snapshot(self.images_seen, grid(images, GRID_COLUMNS))
+        self.log.snapshot(self.images_seen, grid(self._generated(range(GRID_COUNT)), GRID_COLUMNS))
         if self.scorer is not None:
             seeds = range(self.config.eval.seed, self.config.eval.seed + self.config.eval.snapshot_score_count)
-            fake = render(self.gan.averaged, latents(seeds, self.config.model.latent_size))
-            self.log.score({"images": self.images_seen, **self.scorer.score(fake)})
+            self.log.score({"images": self.images_seen, **self.scorer.score(self._generated(seeds))})
+
+    def _generated(self, seeds: range) -> Images:
+        return render(self.gan.averaged, latents(seeds, self.config.model.latent_size), self.gan.normalization)
 
     def _scorer(self) -> SnapshotScorer | None:
         count = self.config.eval.snapshot_score_count
@@ -186,7 +188,7 @@ class Training:
             "seconds": self.seconds,
             "device": self.device,
         }
-        return save_checkpoint(self.run_dir, self.config, self.images_seen, state, progress)
+        return save_checkpoint(self.run_dir, self.config, self.images_seen, state, progress, self.gan.normalization)
 
 
 def _configure_runtime(train: TrainConfig) -> str:

@@ -9,13 +9,20 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from gan_core import artifacts
+from gan_core import artifacts, storage
 from gan_core.handoff import DatasetManifest, Shard
-from gan_core.records import encode_example, write_record
+from gan_core.normalization import NORMALIZATIONS, Normalization
+from gan_core.records import Feature, encode_example, write_record
 
 Images = npt.NDArray[np.uint8]
+Form = tuple[str, Normalization]
 
 ATTRIBUTE_NAMES = ("Smiling", "Eyeglasses")
+LABEL_NAMES = ("cat", "dog", "frog")
+LICENCE = "CC0 1.0"
+JPEG_QUALITY = 95
+# Of the side: eyes, nose, corners of the mouth. A face that is its own mirror image, in numbers that float32 has.
+LANDMARKS = (0.25, 0.375, 0.75, 0.375, 0.5, 0.5, 0.375, 0.75, 0.625, 0.75)
 
 
 def smooth_pictures(count: int, resolution: int, channels: int, seed: int = 0) -> Images:
@@ -43,10 +50,13 @@ def make_dataset(
     images_per_shard: int = 16,
     seed: int = 0,
     mirrored: bool = False,
+    stored_as: str = "uint8",
+    normalize: str = "[-1,1]",
 ) -> DatasetManifest:
     """Publish a data set at `folder` and return its manifest.
 
-    The pictures of a split are those of `split_pictures`, with the keys "<split>/000000.png" onwards.
+    The pictures of a split are those of `split_pictures`, with the keys "<split>/000000.png" onwards. Picture i has
+    the label i modulo 3, the author "Author <i>", the licence LICENCE, and LANDMARKS times the side.
 
     Args:
         folder: where; its parents are created.
@@ -57,34 +67,35 @@ def make_dataset(
         images_per_shard: pictures a shard; the last one may be shorter.
         seed: of the pictures; part of the digest.
         mirrored: store a mirrored copy after every picture, as `data.flip = "store"` does.
+        stored_as: what `data.storage` would be, with JPEG_QUALITY.
+        normalize: what `data.normalize` would be, by the statistics of the first split.
     """
-    asked = [count, resolution, channels, list(splits), images_per_shard, seed, mirrored]
+    asked = [count, resolution, channels, list(splits), images_per_shard, seed, mirrored, stored_as, normalize]
     with artifacts.publishing(folder) as draft:
         pictures = {split: split_pictures(split, count, resolution, channels, seed) for split in splits}
+        values = next(iter(pictures.values())).astype(np.float64)
+        mean, deviation = values.mean(axis=(0, 1, 2)).tolist(), values.std(axis=(0, 1, 2)).tolist()
+        form = stored_as, NORMALIZATIONS[normalize](mean, deviation)
         shards = {
-            split: _write_shards(draft, split, images, images_per_shard, mirrored) for split, images in pictures.items()
+            split: _write_shards(draft, split, images, images_per_shard, mirrored, form)
+            for split, images in pictures.items()
         }
         (draft / "rejects.jsonl").write_text("")
-        means = next(iter(pictures.values())).astype(np.float64)
         fields = {
             "name": "tiny",
             "resolution": resolution,
             "channels": channels,
             "splits": {split: [vars(shard) for shard in listed] for split, listed in shards.items()},
             "rejects": {},
-            "statistics": {
-                "mean": means.mean(axis=(0, 1, 2)).tolist(),
-                "deviation": means.std(axis=(0, 1, 2)).tolist(),
-                "count": count,
-            },
+            "statistics": {"mean": mean, "deviation": deviation, "count": count},
             "protocol": {
                 "crop": "none",
                 "filter": "lanczos",
                 "flip": "store" if mirrored else "train",
-                "storage": "uint8",
-                "normalize": "[-1,1]",
+                "storage": stored_as,
+                "normalize": normalize,
             },
-            "normalization": {"scale": 2 / 255, "offset": -1.0},
+            "normalization": form[1].to_json(),
             "source": {
                 "kind": "folder",
                 "name": "tiny",
@@ -93,6 +104,8 @@ def make_dataset(
             },
             "created_by": {"faceloom": "tests"},
             "attribute_names": list(ATTRIBUTE_NAMES),
+            "label_names": list(LABEL_NAMES),
+            "licences": {LICENCE: count * len(splits)},
         }
         artifacts.write_manifest(draft, "dataset", artifacts.digest_of(asked), fields)
     return DatasetManifest.load(folder)
@@ -103,7 +116,9 @@ def split_pictures(split: str, count: int = 40, resolution: int = 32, channels: 
     return smooth_pictures(count, resolution, channels, seed * 3 + ("train", "validation", "test").index(split))
 
 
-def _write_shards(draft: Path, split: str, images: Images, images_per_shard: int, mirrored: bool) -> list[Shard]:
+def _write_shards(
+    draft: Path, split: str, images: Images, images_per_shard: int, mirrored: bool, form: Form
+) -> list[Shard]:
     total = -(-len(images) // images_per_shard)
     shards = []
     for index in range(total):
@@ -112,21 +127,24 @@ def _write_shards(draft: Path, split: str, images: Images, images_per_shard: int
         path = draft / f"{split}-{index:05d}-of-{total:05d}.tfrecord"
         with path.open("wb") as stream:
             for number, image in enumerate(chosen, first):
-                write_record(stream, _record(f"{split}/{number:06d}.png", image, mirrored=False))
-                if mirrored:
-                    write_record(stream, _record(f"{split}/{number:06d}.png", image[:, ::-1], mirrored=True))
+                copies = (image, image[:, ::-1]) if mirrored else (image,)
+                for is_mirrored, copy in enumerate(copies):
+                    write_record(stream, encode_example(_features(split, number, copy, is_mirrored, form)))
         shards.append(Shard(path.name, len(chosen) * (1 + mirrored), artifacts.sha256_file(path)))
     return shards
 
 
-def _record(key: str, image: Images, *, mirrored: bool) -> bytes:
-    return encode_example(
-        {
-            "image": image.tobytes(),
-            "shape": image.shape,
-            "key": key.encode(),
-            "attributes": (0, 1),
-            "identity": (-1,),
-            "mirrored": (int(mirrored),),
-        }
-    )
+def _features(split: str, number: int, image: Images, is_mirrored: int, form: Form) -> dict[str, Feature]:
+    stored_as, normalization = form
+    return {
+        "image": storage.encode(image, stored_as, jpeg_quality=JPEG_QUALITY, normalization=normalization),
+        "shape": image.shape,
+        "key": f"{split}/{number:06d}.png".encode(),
+        "attributes": (0, 1),
+        "identity": (-1,),
+        "mirrored": (is_mirrored,),
+        "label": (number % len(LABEL_NAMES),),
+        "landmarks": [share * len(image) for share in LANDMARKS],
+        "licence": LICENCE.encode(),
+        "author": f"Author {number}".encode(),
+    }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
 
+from tests import raw_files
+
 Pixels = npt.NDArray[np.uint8]
 
 WIDTH, HEIGHT = 24, 20
@@ -20,7 +20,7 @@ WIDTH, HEIGHT = 24, 20
 
 @dataclass(frozen=True)
 class Awkward:
-    """A file, and what `decode(data, min_side=8)` makes of it: RGB pixels, or the reason of its reject."""
+    """A file, and what `decode` makes of it with a smallest side of 8: RGB pixels, or the reason of its reject."""
 
     data: bytes
     pixels: Pixels | None = None
@@ -73,14 +73,7 @@ def oriented(orientation: int) -> bytes:
 
 def png_header(width: int, height: int) -> bytes:
     """Return a PNG that claims a size and has almost no pixels: a decompression bomb's outside."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 64)) + chunk(b"IEND", b"")
-    )
+    return raw_files.png(width, height, 8, 2, bytes(64))
 
 
 def swapped_profile() -> bytes:
@@ -92,7 +85,14 @@ def swapped_profile() -> bytes:
 
 def awkward() -> dict[str, Awkward]:
     """Return every kind by its file name."""
-    return {**_modes(), **_deep(), **_transparent(), **_tagged(), **_hopeless()}
+    return {**_modes(), **_rare(), **_deep(), **_transparent(), **_tagged(), **_hopeless()}
+
+
+def _with_flipped_bit(data: bytes) -> bytes:
+    """Change the last bit of a PNG's first CRC-32 of pixels."""
+    start = data.index(b"IDAT")
+    end = start + 4 + int.from_bytes(data[start - 4 : start], "big")
+    return data[: end + 3] + bytes([data[end + 3] ^ 1]) + data[end + 4 :]
 
 
 def write_awkward(folder: Path) -> dict[str, Awkward]:
@@ -135,12 +135,45 @@ def _modes() -> dict[str, Awkward]:
     }
 
 
+def _rare() -> dict[str, Awkward]:
+    colours, large = scene(), scene(128, 128)
+    bits = grey() > 127
+    black_white = rgb(bits.astype(np.uint8) * 255)
+    return {
+        "rgb.ico": Awkward(encode(scene(32, 32), "ICO"), scene(32, 32)),
+        "rgb.icns": Awkward(raw_files.icns(encode(large)), large),
+        "rgb.cur": Awkward(raw_files.cursor(colours), colours),
+        "rgb.psd": Awkward(raw_files.psd(colours), colours),
+        "rgb.qoi": Awkward(encode(colours, "QOI"), colours),
+        "rgb.dds": Awkward(encode(colours, "DDS"), colours),
+        "rgb.sgi": Awkward(encode(colours, "SGI"), colours),
+        "rgb.ras": Awkward(raw_files.sun_raster(colours), colours),
+        "rgb.pcx": Awkward(encode(colours, "PCX"), colours),
+        "rgb.dcx": Awkward(raw_files.dcx(colours), colours),
+        "palette.xpm": Awkward(raw_files.xpm(bits.astype(np.uint8), ["#000000", "#ffffff"]), black_white),
+        "one-bit.xbm": Awkward(encode(Image.fromarray(bits), "XBM"), black_white),
+        "one-bit.msp": Awkward(encode(Image.fromarray(bits), "MSP"), black_white),
+    }
+
+
 def _deep() -> dict[str, Awkward]:
     ramp = grey()
+    # 25829 is 100.502 of 257, and its upper byte is 100: truncation is one level off.
+    colours = scene().astype(np.uint16) * 257
+    between = np.full_like(colours, 25829)
+    nearest = np.full((HEIGHT, WIDTH, 3), 101, np.uint8)
+    opaque = np.full((HEIGHT, WIDTH, 1), 65535, np.uint16)
     wide = ramp.astype(np.uint16) * 257
     unit = (ramp / 255).astype(np.float32)
     return {
         "16-bit.png": Awkward(encode(wide), rgb(ramp)),
+        "16-bit-rgb.png": Awkward(raw_files.png_16(colours), scene()),
+        "16-bit-rgb-between.png": Awkward(raw_files.png_16(between), nearest),
+        "16-bit-rgba.png": Awkward(raw_files.png_16(np.dstack([between, opaque])), nearest),
+        "16-bit-la.png": Awkward(raw_files.png_16(np.dstack([between[:, :, :1], opaque])), nearest),
+        "16-bit-rgb-little.tif": Awkward(raw_files.tiff_16(between, "<"), nearest),
+        "16-bit-rgb-big.tif": Awkward(raw_files.tiff_16(between, ">"), nearest),
+        "16-bit-rgba-big.tif": Awkward(raw_files.tiff_16(np.dstack([between, opaque]), ">"), nearest),
         "16-bit.tif": Awkward(encode(wide, "TIFF"), rgb(ramp)),
         "16-bit.pgm": Awkward(encode(wide, "PPM"), rgb(ramp)),
         "32-bit.tif": Awkward(encode(wide.astype(np.int32), "TIFF"), rgb(ramp)),
@@ -206,4 +239,7 @@ def _hopeless() -> dict[str, Awkward]:
         "postscript.jpg": Awkward(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", reason="not-a-picture"),
         "one-pixel.png": Awkward(encode(colours[:1, :1]), reason="too-small"),
         "bomb.png": Awkward(png_header(60_000, 60_000), reason="too-large"),
+        "bomb.ico": Awkward(raw_files.ico(png_header(60_000, 60_000), 64), reason="too-large"),
+        "flipped-bit.png": Awkward(_with_flipped_bit(png), reason="damaged"),
+        "without-end.png": Awkward(png[:-12], reason="truncated"),
     }

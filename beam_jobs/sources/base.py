@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -15,6 +15,18 @@ from gan_core.config import DataConfig
 from gan_core.errors import ConfigError, DataError
 from gan_core.handoff import SPLITS, ImageRef, SourceSummary
 from gan_core.progress import ReportProgress
+
+# Both are offered on shared drives with quotas and under terms that a plain download cannot ask for.
+_HOW_TO_GET = {
+    "celeba": "data.path is empty and CelebA must be fetched by hand: agree to its terms (non-commercial research) on "
+    "mmlab.ie.cuhk.edu.hk/projects/CelebA.html, put img_align_celeba.zip, list_attr_celeba.txt, "
+    "list_eval_partition.txt, list_landmarks_align_celeba.txt and identity_CelebA.txt into one folder, and give "
+    "--source FOLDER; 'faceloom data verify --source FOLDER' checks the files",
+    "ffhq": "data.path is empty and FFHQ must be fetched by hand: follow github.com/NVlabs/ffhq-dataset (terms: "
+    "CC BY-NC-SA 4.0 and the licence of each picture), put thumbnails128x128 (2 GB) or images1024x1024 (89 GB) and "
+    "ffhq-dataset-v2.json into one folder, and give --source FOLDER; 'faceloom data verify --source FOLDER' checks "
+    "the files",
+}
 
 
 class Reader(Protocol):
@@ -80,19 +92,27 @@ def source_path(config: DataConfig) -> Path:
     """Return `data.path`, absolute: workers may run elsewhere. Raises ConfigError when it is empty."""
     if not config.path:
         raise ConfigError(
-            f"data.path is empty and data.kind={config.kind} reads pictures of yours; "
+            _HOW_TO_GET.get(config.kind)
+            or f"data.path is empty and data.kind={config.kind} reads pictures of yours; "
             "give --source PATH, or data.kind=synthetic to let faceloom draw them"
         )
     # Not resolve(): a link's own name is the name of the data.
     return Path(os.path.normpath(Path(config.path).expanduser().absolute()))
 
 
-def ignored_note(ignored: Mapping[str, int]) -> list[str]:
-    """Return one line on the files that are no pictures by their extensions, none where there are none."""
-    if not ignored:
-        return []
-    listed = ", ".join(f"{name or 'no extension'}: {count}" for name, count in sorted(ignored.items()))
-    return [f"files that are not pictures by their extension: {sum(ignored.values())} ({listed})"]
+def check_options(kind: str, config: DataConfig) -> None:
+    """Refuse options that only another kind of source has: one that is passed over would look as if it had worked.
+
+    Raises:
+        ConfigError: `data.licences` or `data.folder_labels` is set, and does not belong to `kind`.
+    """
+    if config.licences and kind != "ffhq":
+        raise ConfigError(
+            f"data.licences filters FFHQ only, and data.kind={kind} names no licences, got {list(config.licences)}; "
+            "leave it empty"
+        )
+    if config.folder_labels and kind != "folder":
+        raise ConfigError(f"data.folder_labels=true needs data.kind=folder, got {kind}; set one or the other")
 
 
 def survey(source: Source, config: DataConfig) -> tuple[SourceSummary, list[ImageRef]]:

@@ -1,49 +1,63 @@
-"""CelebA "Align&Cropped" (Liu et al. 2015, arXiv:1411.7766), a folder or the official zip, read in place.
+"""CelebA "Align&Cropped" (Liu et al. 2015, arXiv:1411.7766), a folder or an archive, read in place.
 
 Layouts that are found: the folder of the release (pictures and lists side by side, or in Img/, Anno/ and
-Eval/), the folder `img_align_celeba`, `img_align_celeba.zip`, and Kaggle's copy (nested folder, lists as
-.csv).
+Eval/), the folder `img_align_celeba`, `img_align_celeba.zip` (or .tar, .tar.gz), and Kaggle's copy (nested folder,
+lists as .csv), unpacked or as its archive.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from beam_jobs.sources import celeba_lists
-from beam_jobs.sources.base import Reader, ignored_note, source_path
-from beam_jobs.sources.places import Archive, Found, Place, Tree, inside_common_folder, open_place
+from beam_jobs.sources.base import Reader, source_path
+from beam_jobs.sources.listing import Found
+from beam_jobs.sources.places import ARCHIVE_SUFFIXES, Place, archive_stem, open_place
+from beam_jobs.sources.texts import TextFile, find_text
+from beam_jobs.sources.tree import Tree
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError
 from gan_core.handoff import ImageRef, SourceSummary
 from gan_core.progress import ReportProgress
 
 IMAGE_FOLDER = "img_align_celeba"
+TEXT_FOLDERS = ("", "Anno", "Eval")
+
 _NUMBERED = re.compile(r"\d{6}\.(jpg|png)")
 
 
 class CelebaSource:
-    """CelebA's pictures with its splits, attributes and identities; the key is the file name."""
+    """CelebA's pictures with its splits, attributes, identities and landmarks; the key is the file name.
+
+    The landmarks are written for 178x218 and are given in shares of width and height, so they hold for copies of any
+    size of that shape.
+    """
 
     kind: ClassVar[str] = "celeba"
     name = "celeba"
 
-    def __init__(self, place: Place, found: Found, location: Path) -> None:
+    def __init__(self, place: Place, found: Found, everything: Found, location: Path) -> None:
         self.location = location
         self.attribute_names: tuple[str, ...] = ()
         self.label_names: tuple[str, ...] = ()
         self.notes: list[str] = []
         self._place = place
         self._found = found
+        self._everything = everything
+        self._used: list[str] = []
 
     @classmethod
     def recognizes(cls, path: Path) -> bool:
-        """See `Source.recognizes`: by the name img_align_celeba in the path or just below it."""
+        """See `Source.recognizes`: by the name img_align_celeba in the path, just below it, or in the archive."""
         if path.is_dir():
             return _pictures_of(path) is not None
-        return path.suffix.lower() == ".zip" and path.stem.startswith(IMAGE_FOLDER)
+        if archive_stem(path).startswith(IMAGE_FOLDER):
+            return True
+        return any(IMAGE_FOLDER in name.split("/")[:-1] for name in open_place(path).peek())
 
     @classmethod
     def open(cls, config: DataConfig, data_root: Path) -> CelebaSource:
@@ -54,18 +68,17 @@ class CelebaSource:
     def at(cls, location: Path) -> CelebaSource:
         """Open the release at `location`. Raises ConfigError when its layout is another one."""
         place = open_place(location)
-        if isinstance(place, Tree):
+        if not place.is_archive:
             place = _pictures_of(location) or place
-        found = place.list()
-        narrowed = inside_common_folder(place, found)
-        if narrowed is None or not _NUMBERED.fullmatch(min(found.stamps).rpartition("/")[2]):
+        everything = place.list()
+        folder = _numbered_folder(everything)
+        if folder is None:
             raise ConfigError(
-                f"data.kind=celeba does not fit '{location}': it has {found.describe()}, "
+                f"data.kind=celeba does not fit '{location}': it has {everything.describe()}, "
                 f"and no {IMAGE_FOLDER} with 000001.jpg, 000002.jpg, ...; "
                 "set data.kind=folder and data.crop=center for other pictures"
             )
-        stamps = {key.rpartition("/")[2]: stamp for key, stamp in found.stamps.items()}
-        return cls(narrowed, replace(found, stamps=stamps), location)
+        return cls(place.inside(folder), everything.inside(folder), everything, location)
 
     def planned(self) -> SourceSummary | None:
         """See `Source.planned`: the pictures must be listed."""
@@ -76,31 +89,32 @@ class CelebaSource:
 
     def list(self) -> list[ImageRef]:
         """See `Source.list`. Raises DataError when one of the text files is malformed."""
-        lists = celeba_lists.read(self._text_folders(), {_stem(name) for name in self._found.stamps})
+        lists = celeba_lists.read(self._find, {_stem(name) for name in self._found.stamps})
         self.attribute_names = lists.attribute_names
-        self.notes = ignored_note(self._found.ignored) + lists.notes
+        self.notes = self._everything.notes(self._used) + lists.notes
+        if outside := len(self._everything.stamps) - len(self._found.stamps):
+            self.notes.append(f"pictures outside {IMAGE_FOLDER}, left out: {outside}")
         unknown = (-1,) * len(lists.attribute_names)
         return [
-            ImageRef(
-                name,
-                lists.splits.get(_stem(name), "train"),
-                stamp,
-                lists.attributes.get(_stem(name), unknown),
-                lists.identities.get(_stem(name), -1),
+            replace(
+                self._found.ref(name),
+                split=lists.splits.get(_stem(name), "train"),
+                attributes=lists.attributes.get(_stem(name), unknown),
+                identity=lists.identities.get(_stem(name), -1),
+                landmarks=lists.landmarks.get(_stem(name), ()),
             )
-            for name, stamp in sorted(self._found.stamps.items())
+            for name in sorted(self._found.stamps)
         ]
 
     def reader(self) -> Reader:
         """See `Source.reader`."""
         return self._place
 
-    def _text_folders(self) -> tuple[Path, ...]:
-        """Return where the text files may lie: with the pictures, beside or above them, in Anno/ or Eval/."""
-        place = self._place
-        pictures = place.path if isinstance(place, Archive) else place.root / place.folder
-        homes = (pictures, pictures.parent, pictures.parent.parent)
-        return tuple(home / name for home in homes for name in ("", "Anno", "Eval"))
+    def _find(self, names: Sequence[str]) -> TextFile | None:
+        file = find_text(self._place, self._everything, names, TEXT_FOLDERS)
+        if file is not None:
+            self._used.append(file.entry)
+        return file
 
 
 def _pictures_of(folder: Path) -> Place | None:
@@ -110,9 +124,22 @@ def _pictures_of(folder: Path) -> Place | None:
     for home in (folder, folder / "Img"):
         if (home / IMAGE_FOLDER).is_dir():
             return Tree(home / IMAGE_FOLDER)
-        if (home / f"{IMAGE_FOLDER}.zip").is_file():
-            return open_place(home / f"{IMAGE_FOLDER}.zip")
+        for suffix in ARCHIVE_SUFFIXES:
+            if (home / f"{IMAGE_FOLDER}{suffix}").is_file():
+                return open_place(home / f"{IMAGE_FOLDER}{suffix}")
     return None
+
+
+def _numbered_folder(found: Found) -> str | None:
+    """Return the one folder with the numbered pictures ("": the top), None where there is none or several."""
+    folders = {key.rpartition("/")[0] for key in found.stamps}
+    named = {folder for folder in folders if folder.rpartition("/")[2] == IMAGE_FOLDER}
+    chosen = named if len(named) == 1 else folders
+    if len(chosen) != 1:
+        return None
+    (folder,) = chosen
+    first = min(found.inside(folder).stamps)
+    return folder if _NUMBERED.fullmatch(first) else None
 
 
 def _stem(name: str) -> str:

@@ -1,136 +1,166 @@
-"""CelebA's text files: attributes, splits, identities; as released (.txt) or as Kaggle has them (.csv).
+"""CelebA's text files: attributes, splits, identities, landmarks; as released (.txt) or as Kaggle has them (.csv).
 
-A picture that a file does not list has unknown attributes (-1), no identity (-1) and is in the train split; a
-note says how many. Lines for pictures that are not there are skipped: a part of CelebA comes with the lists
+A picture that a file does not list has unknown attributes (-1), no identity (-1), no landmarks and is in the train
+split; a note says how many. Lines for pictures that are not there are skipped: a part of CelebA comes with the lists
 of the whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from beam_jobs.sources.texts import TextFile
 from gan_core.errors import DataError
 
 ATTRIBUTES, PARTITION, IDENTITY = "list_attr_celeba", "list_eval_partition", "identity_CelebA"
+LANDMARKS = "list_landmarks_align_celeba"
+LISTS = (ATTRIBUTES, PARTITION, IDENTITY, LANDMARKS)
 
+WIDTH, HEIGHT = 178, 218  # of the pictures that the landmarks are written for
+
+_COORDINATES = 10
 _SPLITS = {"0": "train", "1": "validation", "2": "test"}
 _SIGNS = {"1": 1, "-1": 0}
 
 
 @dataclass(frozen=True)
 class Lists:
-    """What the text files say, by the picture's name without extension."""
+    """What the text files say, by the picture's name without extension; landmarks as in `ImageRef`."""
 
     attribute_names: tuple[str, ...]
     attributes: Mapping[str, tuple[int, ...]]
     splits: Mapping[str, str]
     identities: Mapping[str, int]
+    landmarks: Mapping[str, tuple[float, ...]]
     notes: list[str]
 
 
-def read(folders: Sequence[Path], stems: Collection[str]) -> Lists:
-    """Read each of the three files from the first of `folders` that has it; keep the lines of `stems`.
+def read(find: Callable[[Sequence[str]], TextFile | None], stems: Collection[str]) -> Lists:
+    """Read each of the four files that there is; keep the lines of `stems`.
+
+    Args:
+        find: returns the first file of the given names that is there.
+        stems: names of the pictures, without extension.
 
     Raises:
         DataError: a line is malformed or a file lists none of the pictures; it names file, line and value.
     """
-    attribute_names, attributes = _read_attributes(_find(folders, ATTRIBUTES), stems)
-    splits = _read_partition(_find(folders, PARTITION), stems)
-    identities = _read_identities(_find(folders, IDENTITY), stems)
+    files = {name: find((f"{name}.txt", f"{name}.csv")) for name in LISTS}
+    attribute_names, attributes = _read_attributes(files[ATTRIBUTES], stems)
+    splits = _read_partition(files[PARTITION], stems)
+    identities = _read_identities(files[IDENTITY], stems)
+    landmarks = _read_landmarks(files[LANDMARKS], stems)
     notes = []
     for name, listed, consequence in (
         (ATTRIBUTES, attributes, "their attributes are -1"),
         (PARTITION, splits, "they are in the train split"),
         (IDENTITY, identities, "their identity is -1"),
+        (LANDMARKS, landmarks, "they have no landmarks"),
     ):
         if listed and len(listed) < len(stems):
             notes.append(f"pictures that {name} does not list: {len(stems) - len(listed)}; {consequence}")
-    return Lists(attribute_names, attributes, splits, identities, notes)
+    return Lists(attribute_names, attributes, splits, identities, landmarks, notes)
 
 
-def _find(folders: Sequence[Path], name: str) -> Path | None:
-    candidates = (folder / f"{name}{extension}" for folder in folders for extension in (".txt", ".csv"))
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def _read_attributes(path: Path | None, stems: Collection[str]) -> tuple[tuple[str, ...], dict[str, tuple[int, ...]]]:
-    if path is None:
+def _read_attributes(
+    file: TextFile | None, stems: Collection[str]
+) -> tuple[tuple[str, ...], dict[str, tuple[int, ...]]]:
+    if file is None:
         return (), {}
-    lines = _rows(path)
-    if path.suffix == ".txt":
-        number, first = next(lines, (1, []))
-        if len(first) != 1 or not first[0].isdigit():
-            raise _malformed(path, number, " ".join(first), "the number of pictures")
-    number, names = next(lines, (2, []))
-    names = names[1:] if path.suffix == ".csv" else names
-    if not names:
-        raise _malformed(path, number, "", "the names of the attributes")
+    names, lines = _table(file, "the names of the attributes")
     attributes = {}
-    for number, (name, *values) in lines:
+    for number, stem, values in lines:
         if len(values) != len(names):
-            raise _malformed(path, number, f"{len(values)} values", f"{len(names)}, one for each attribute")
-        if (stem := name.partition(".")[0]) in stems:
+            raise _malformed(file, number, f"{len(values)} values", f"{len(names)}, one for each attribute")
+        if stem in stems:
             try:
                 attributes[stem] = tuple(_SIGNS[value] for value in values)
             except KeyError as error:
-                raise _malformed(path, number, error.args[0], "1 or -1") from None
-    _check_overlap(path, attributes)
+                raise _malformed(file, number, error.args[0], "1 or -1") from None
+    _check_overlap(file, attributes)
     return tuple(names), attributes
 
 
-def _read_partition(path: Path | None, stems: Collection[str]) -> dict[str, str]:
+def _read_landmarks(file: TextFile | None, stems: Collection[str]) -> dict[str, tuple[float, ...]]:
+    landmarks: dict[str, tuple[float, ...]] = {}
+    if file is None:
+        return landmarks
+    _, lines = _table(file, "the names of the coordinates")
+    for number, stem, values in lines:
+        if len(values) != _COORDINATES:
+            raise _malformed(file, number, f"{len(values)} values", f"{_COORDINATES}, x and y of five points")
+        if stem in stems:
+            try:
+                pixels = [int(value) for value in values]
+            except ValueError:
+                raise _malformed(file, number, " ".join(values), "whole numbers of pixels") from None
+            sides = (WIDTH, HEIGHT) * 5
+            landmarks[stem] = tuple(pixel / side for pixel, side in zip(pixels, sides, strict=True))
+    _check_overlap(file, landmarks)
+    return landmarks
+
+
+def _read_partition(file: TextFile | None, stems: Collection[str]) -> dict[str, str]:
     splits = {}
-    for number, stem, value in _pairs(path, stems):
+    for number, stem, value in _pairs(file, stems):
         if value not in _SPLITS:
-            raise _malformed(path, number, value, "0 (train), 1 (validation) or 2 (test)")
+            raise _malformed(file, number, value, "0 (train), 1 (validation) or 2 (test)")
         splits[stem] = _SPLITS[value]
-    _check_overlap(path, splits)
+    _check_overlap(file, splits)
     return splits
 
 
-def _read_identities(path: Path | None, stems: Collection[str]) -> dict[str, int]:
+def _read_identities(file: TextFile | None, stems: Collection[str]) -> dict[str, int]:
     identities = {}
-    for number, stem, value in _pairs(path, stems):
+    for number, stem, value in _pairs(file, stems):
         if not (value.isascii() and value.isdigit() and len(value) < 19):
-            raise _malformed(path, number, value, "the number of a person")
+            raise _malformed(file, number, value, "the number of a person")
         identities[stem] = int(value)
-    _check_overlap(path, identities)
+    _check_overlap(file, identities)
     return identities
 
 
-def _pairs(path: Path | None, stems: Collection[str]) -> Iterator[tuple[int, str, str]]:
-    if path is None:
+def _table(file: TextFile, columns: str) -> tuple[list[str], Iterator[tuple[int, str, list[str]]]]:
+    """Return the names of the columns, and (line number, picture without extension, values) of the lines below."""
+    lines = _rows(file)
+    if file.suffix == ".txt":
+        number, first = next(lines, (1, []))
+        if len(first) != 1 or not first[0].isdigit():
+            raise _malformed(file, number, " ".join(first), "the number of pictures")
+    number, names = next(lines, (2, []))
+    names = names[1:] if file.suffix == ".csv" else names
+    if not names:
+        raise _malformed(file, number, "", columns)
+    return names, ((number, row[0].partition(".")[0], row[1:]) for number, row in lines)
+
+
+def _pairs(file: TextFile | None, stems: Collection[str]) -> Iterator[tuple[int, str, str]]:
+    if file is None:
         return
-    lines = _rows(path)
-    if path.suffix == ".csv":
+    lines = _rows(file)
+    if file.suffix == ".csv":
         next(lines, None)  # column names
     for number, row in lines:
         if len(row) != 2:
-            raise _malformed(path, number, " ".join(row), "a file name and a number")
+            raise _malformed(file, number, " ".join(row), "a file name and a number")
         if (stem := row[0].partition(".")[0]) in stems:
             yield number, stem, row[1]
 
 
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _rows(file: TextFile) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number from 1, columns) of every line that is not blank."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file (byte {error.start}); download it again") from None
-    separator = "," if path.suffix == ".csv" else None
-    for number, line in enumerate(text.splitlines(), start=1):
+    separator = "," if file.suffix == ".csv" else None
+    for number, line in enumerate(file.text().splitlines(), start=1):
         if line.strip():
             yield number, [column.strip() for column in line.split(separator)]
 
 
-def _check_overlap(path: Path | None, listed: Mapping[str, object]) -> None:
-    if path is not None and not listed:
-        raise DataError(f"{path} lists none of the pictures beside it; it belongs to another data set")
+def _check_overlap(file: TextFile | None, listed: Mapping[str, object]) -> None:
+    if file is not None and not listed:
+        raise DataError(f"{file.label} lists none of the pictures beside it; it belongs to another data set")
 
 
-def _malformed(path: Path | None, number: int, value: str, wanted: str) -> DataError:
-    return DataError(f"{path}, line {number}: expected {wanted}, got '{value}'; download the file again")
+def _malformed(file: TextFile | None, number: int, value: str, wanted: str) -> DataError:
+    label = file.label if file else ""
+    return DataError(f"{label}, line {number}: expected {wanted}, got '{value}'; download the file again")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from beam_jobs.sources.base import Source, source_path, survey
+from beam_jobs.sources.base import Source, check_options, source_path, survey
 from beam_jobs.sources.celeba import CelebaSource
+from beam_jobs.sources.cifar import Cifar10Source
 from beam_jobs.sources.drawn import SyntheticSource
+from beam_jobs.sources.ffhq import FfhqSource
 from beam_jobs.sources.folder import FolderSource
+from beam_jobs.sources.mnist import FashionMnistSource, MnistSource
 from beam_jobs.sources.places import open_place
 from gan_core.config import DataConfig
 from gan_core.handoff import SourceSummary
@@ -17,6 +20,10 @@ from gan_core.progress import ReportProgress, silent
 SOURCES: dict[str, type[Source]] = {
     "synthetic": SyntheticSource,
     "celeba": CelebaSource,
+    "ffhq": FfhqSource,
+    "cifar10": Cifar10Source,
+    "mnist": MnistSource,
+    "fashion-mnist": FashionMnistSource,
     "folder": FolderSource,
 }
 
@@ -33,6 +40,7 @@ def open_source(config: DataConfig, data_root: Path) -> Source:
         path = source_path(config)
         open_place(path)  # a missing path is reported as such, not as an unknown layout
         kind = next(name for name, source in SOURCES.items() if source.recognizes(path))
+    check_options(kind, config)
     return SOURCES[kind].open(config, data_root)
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 from gan_core.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from gan_core.errors import ArtifactError
 from gan_core.gan import MEASURED, Gan
+from gan_core.normalization import NORMALIZATIONS, Normalization
 
 CONFIG = RunConfig(
     preset="test",
@@ -24,6 +25,11 @@ CONFIG = RunConfig(
 def with_train(**changes: object) -> RunConfig:
     """Return CONFIG with other training options."""
     return dataclasses.replace(CONFIG, train=dataclasses.replace(CONFIG.train, **changes))  # type: ignore[arg-type]
+
+
+def normalization(name: str) -> Normalization:
+    """Return a normalization for pictures with these means and deviations of red, green and blue."""
+    return NORMALIZATIONS[name]((130.2, 108.9, 96.4), (71.3, 0.0, 5.5))
 
 
 def batches(steps: int) -> np.ndarray:
@@ -51,13 +57,14 @@ def test_one_call_equals_single_steps() -> None:
     assert differing(together.state(), apart.state()) == []
 
 
-def test_restore_continues_bit_for_bit() -> None:
+@pytest.mark.parametrize("name", NORMALIZATIONS)
+def test_restore_continues_bit_for_bit(name: str) -> None:
     """A new object with the restored state goes on exactly as the old one does, dropout included."""
     images = batches(4)
-    whole, first = Gan(CONFIG), Gan(CONFIG)
+    whole, first = Gan(CONFIG, normalization(name)), Gan(CONFIG, normalization(name))
     advance(whole, images, 0)
     advance(first, images[:2], 0)
-    second = Gan(with_train(steps_per_execution=7))
+    second = Gan(with_train(steps_per_execution=7), normalization(name))
     second.restore(first.state())
     advance(second, images[2:], 2)
     assert differing(whole.state(), second.state()) == []
@@ -132,6 +139,42 @@ def test_flips_are_mirror_images() -> None:
     assert seen == {True, False}
     still = Gan(dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, flip="none")))
     np.testing.assert_array_equal(still._augment(tf.constant(images), tf.constant(0, tf.int64)).numpy(), scaled)
+
+
+@pytest.mark.parametrize("name", NORMALIZATIONS)
+def test_real_pictures_are_normalized_as_said(name: str) -> None:
+    """Training sees the same bits of a picture as `Normalization.apply` gives, and they lead back to the picture."""
+    images = np.arange(256, dtype=np.uint8).repeat(48).reshape(4, 32, 32, 3)
+    images[..., 1] = 255 - images[..., 1]
+    still = Gan(dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, flip="none")), normalization(name))
+    seen = still._augment(tf.constant(images), tf.constant(0, tf.int64)).numpy()
+    np.testing.assert_array_equal(seen, normalization(name).apply(images))
+    np.testing.assert_array_equal(normalization(name).invert(seen), images)
+
+
+def test_the_default_normalization_is_that_of_tanh() -> None:
+    """[-1, 1] given and left out are the same training, bit for bit, and tanh is the last layer of both."""
+    given, default = Gan(CONFIG, normalization("[-1,1]")), Gan(CONFIG)
+    for one in (given, default):
+        advance(one, batches(2), 0)
+    assert differing(given.state(), default.state()) == []
+    assert [gan.generator.layers[-1].name for gan in (given, default)] == ["image", "image"]
+
+
+@pytest.mark.parametrize("name", ["[0,1]", "mean-deviation"])
+@pytest.mark.parametrize("changes", [{}, {"precision": "mixed_bfloat16"}, {"xla": True}])
+def test_every_normalization_trains(name: str, changes: dict[str, object]) -> None:
+    """Generated pictures are in the range of the real ones, also in half precision and compiled; losses are finite."""
+    form = normalization(name)
+    gan = Gan(with_train(**changes), form)
+    advance(gan, batches(2), 0)
+    assert np.isfinite(list(gan.measured(2).values())).all()
+    gan.settle_average()
+    images = gan.averaged(np.random.default_rng(0).standard_normal((16, 8)).astype(np.float32)).numpy()
+    black, white = (form.apply(np.full((1, 3), value, np.uint8))[0] for value in (0, 255))
+    assert images.dtype == np.float32
+    assert (images > black).all()
+    assert (images < white).all()
 
 
 def test_measured_is_the_mean_since_the_last_call() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from gan_core.config import RESOLUTIONS, DataConfig, ModelConfig
 from gan_core.models import MODELS, build
+from gan_core.normalization import Normalization
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -24,6 +25,20 @@ def test_shapes_and_range(name: str, resolution: int, channels: int) -> None:
     logits = discriminator(images).numpy()
     assert logits.shape == (2, 1)
     assert logits.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_normalization_moves_the_range_and_no_weight(name: str) -> None:
+    """Under another normalization the networks have the same weights; pictures are what training sees of the pixels."""
+    data, model = DataConfig(resolution=32), ModelConfig(name=name, base_channels=4)
+    form = Normalization((1 / 255, 0.02, 1.0), (0.0, -2.5, -7.0))
+    (plain, judge), (moved, other_judge) = build(data, model), build(data, model, normalization=form)
+    for one, other in ((plain, moved), (judge, other_judge)):
+        assert [variable.name for variable in one.variables] == [variable.name for variable in other.variables]
+        assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
+    latent = np.random.default_rng(0).standard_normal((2, 100)).astype(np.float32)
+    levels = (plain(latent).numpy() + 1) * 127.5
+    np.testing.assert_allclose(moved(latent).numpy(), levels * form.scale + form.offset, rtol=1e-5, atol=1e-4)
 
 
 def test_dcgan_has_the_published_size() -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from gan_core import artifacts
-from gan_core.checkpoints import save_checkpoint
+from gan_core.checkpoints import load_normalization, save_checkpoint
 from gan_core.config import DataConfig, EvalConfig, ModelConfig, RunConfig, TrainConfig
 from gan_core.gan import Gan
 from gan_core.grids import grid
 from gan_core.handoff import Checkpoint
+from gan_core.models import tanh_normalization
+from gan_core.normalization import NORMALIZATIONS
 from gan_core.progress import Progress
-from gan_core.sampling import generate, latents, sample
+from gan_core.sampling import generate, latents, render, sample
 
 CONFIG = RunConfig(
     preset="test",
@@ -45,6 +48,45 @@ def test_the_seed_decides_the_picture(checkpoint: Checkpoint) -> None:
     np.testing.assert_array_equal(generate(checkpoint, range(33, 34))[0], together[33])
     np.testing.assert_array_equal(generate(checkpoint, range(3, 45), batch_size=10), together[3:45])
     assert len({picture.tobytes() for picture in together}) == 70
+
+
+@pytest.mark.parametrize("name", NORMALIZATIONS)
+def test_a_saturated_generator_renders_black_and_white(tmp_path: Path, name: str) -> None:
+    """Where tanh is -1 or 1, a checkpoint alone renders 0 or 255 in every channel, whatever the normalization is."""
+    form = NORMALIZATIONS[name]((130.2, 108.9, 96.4), (71.3, 0.0, 5.5))
+    for extreme, pixel in ((-100.0, 0), (100.0, 255)):
+        gan = Gan(CONFIG, form)
+        last = gan.averaged.get_layer("up32")
+        last.kernel.assign(np.zeros(last.kernel.shape))
+        last.bias.assign(np.full(3, extreme))
+        rendered = generate(save_checkpoint(tmp_path, CONFIG, 4, gan.state(), {}, form), range(3))
+        assert rendered.shape == (3, 32, 32, 3)
+        assert np.unique(rendered).tolist() == [pixel]
+
+
+@pytest.mark.parametrize("name", NORMALIZATIONS)
+def test_rendering_is_the_inverse_of_normalizing(name: str) -> None:
+    """A generator that makes what training sees of a picture renders that picture; what is beyond white is clipped."""
+    form = NORMALIZATIONS[name]((130.2, 108.9, 96.4), (71.3, 0.0, 5.5))
+    copyist = keras.Sequential([keras.Input((768,)), keras.layers.Reshape((16, 16, 3))])
+    images = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
+    np.testing.assert_array_equal(render(copyist, form.apply(images).reshape(1, 768), form), images)
+    levels = np.random.default_rng(0).uniform(-99, 355, (40, 16, 16, 3))
+    levels = levels[np.abs(levels % 1 - 0.5).min(axis=(1, 2, 3)) > 1e-4]  # float32 may round a half to either side
+    values = (levels * form.scale + form.offset).astype(np.float32)
+    rendered = render(copyist, values.reshape(-1, 768), form)
+    assert len(rendered) > 10
+    np.testing.assert_array_equal(rendered, form.invert(values))
+
+
+def test_a_checkpoint_without_normalization_is_one_of_tanh(tmp_path: Path) -> None:
+    """A checkpoint that says nothing of it is sampled as [-1, 1]."""
+    form = tanh_normalization(3)
+    state = Gan(CONFIG).state()
+    silent = save_checkpoint(tmp_path / "silent", CONFIG, 4, state, {})
+    clear = save_checkpoint(tmp_path / "clear", CONFIG, 4, state, {}, form)
+    assert (load_normalization(silent), load_normalization(clear)) == (None, form)
+    np.testing.assert_array_equal(generate(silent, range(3)), generate(clear, range(3)))
 
 
 def test_latents_are_fixed_for_all_time() -> None:

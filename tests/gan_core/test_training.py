@@ -14,13 +14,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gan_core.artifacts import locked
-from gan_core.checkpoints import finished_checkpoint, latest_checkpoint, load_state
+from gan_core.checkpoints import finished_checkpoint, latest_checkpoint, load_normalization, load_state
 from gan_core.config import load_config
 from gan_core.errors import ArtifactError, Diverged
+from gan_core.grids import grid
 from gan_core.handoff import DatasetManifest
+from gan_core.normalization import Normalization
 from gan_core.progress import Progress
+from gan_core.sampling import generate
 from gan_core.training import train
 from tests.datasets import make_dataset
 from tests.gan_core.train_process import SETTINGS
@@ -173,6 +177,22 @@ def test_progress_is_reported(tmp_path: Path, dataset: DatasetManifest) -> None:
         "accuracy_fake",
         "images_per_second",
     ]
+
+
+@pytest.mark.parametrize(("normalize", "storage"), [("[0,1]", "png"), ("mean-deviation", "float32")])
+def test_other_normalizations_train_resume_and_sample(tmp_path: Path, normalize: str, storage: str) -> None:
+    """In two parts or in one, the weights are the same; the checkpoint alone samples what the snapshot shows."""
+    tiny = make_dataset(tmp_path / "tiny", count=36, normalize=normalize, stored_as=storage)
+    half, whole = (
+        dataclasses.replace(CONFIG, train=dataclasses.replace(CONFIG.train, total_kimg=kimg)) for kimg in (0.032, 0.064)
+    )
+    train(half, tiny, tmp_path / "parts")
+    checkpoints = [train(whole, tiny, tmp_path / name) for name in ("parts", "one")]
+    states = [load_state(checkpoint) for checkpoint in checkpoints]
+    assert [name for name in states[0] if not np.array_equal(states[0][name], states[1][name])] == []
+    assert load_normalization(checkpoints[1]) == Normalization.from_json(tiny.normalization)
+    with Image.open(tmp_path / "one" / "snapshots" / "000000000064.png") as snapshot:
+        np.testing.assert_array_equal(np.asarray(snapshot), np.asarray(grid(generate(checkpoints[1], range(64)), 8)))
 
 
 def test_divergence_is_an_error_and_keeps_the_last_good_state(tmp_path: Path, dataset: DatasetManifest) -> None:

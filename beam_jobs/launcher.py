@@ -1,0 +1,172 @@
+"""One launcher's work on one draft: which shards are left to do, who does them, and what all of them together want."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from beam_jobs.assembly import landmark_count, normalization_of, recipe_digest, training_statistics
+from beam_jobs.books import Receipt, Rejected, failure, finished, forget, read_receipt, start_work, write_dropped
+from beam_jobs.duplicates import Entry, find_duplicates
+from beam_jobs.monitor import run_watched
+from beam_jobs.pool import cores, open_pool
+from beam_jobs.reuse import adopt
+from beam_jobs.shard_writer import ShardJob, waits_for_statistics
+from beam_jobs.shards import shard_name, shard_of, shard_totals, split_of
+from beam_jobs.sources import Source
+from gan_core.config import DataConfig
+from gan_core.errors import StageFailed
+from gan_core.handoff import SPLITS, ImageRef
+from gan_core.normalization import Normalization
+from gan_core.progress import ReportProgress
+
+# Below this many pictures, a second process starts for longer than it saves. Measured in docs/data.md.
+MIN_PICTURES_FOR_PROCESSES = 1000
+
+_ROUNDS = 4  # prepared, without duplicates, normalized, and once again where an interrupted job left other shards
+_LOG = logging.getLogger(__name__)
+
+
+class Launcher:
+    """Makes all shards of a draft."""
+
+    def __init__(
+        self,
+        config: DataConfig,
+        source: Source,
+        refs: Sequence[ImageRef],
+        draft: Path,
+        beam_args: Sequence[str],
+        report_progress: ReportProgress,
+    ) -> None:
+        self.config, self.draft = config, draft
+        self.beam_args, self.report_progress = beam_args, report_progress
+        landmarks = landmark_count(refs)
+        recipe = recipe_digest(config, landmarks)
+        self.job = ShardJob(draft, config, source.reader(), recipe, landmarks, start_work(draft))
+        totals = shard_totals(Counter(ref.split for ref in refs), config)
+        self.names = [
+            shard_name(split, index, totals[split]) for split in SPLITS for index in range(totals.get(split, 0))
+        ]
+        self.assigned: dict[str, list[ImageRef]] = {name: [] for name in self.names}
+        for ref in refs:
+            self.assigned[shard_of(ref, totals)].append(ref)
+        self.pictures = len(refs)
+
+    def make_shards(self, earlier: Sequence[Path]) -> list[Receipt]:
+        """Prepare what is not finished, then write anew what all shards together want otherwise.
+
+        Args:
+            earlier: data sets that may have some of the shards.
+
+        Returns:
+            all receipts in reading order.
+
+        Raises:
+            FaceloomError: what stopped a worker. StageFailed: the runner failed.
+        """
+        for name in self.names:
+            if finished(self.draft, name) is None:
+                forget(self.draft, name)
+        if adopted := adopt(self.job, {name: self.assigned[name] for name in self._missing()}, earlier):
+            _LOG.info("%d of %d shards are taken from an earlier data set", adopted, len(self.names))
+        for _ in range(_ROUNDS):
+            receipts = self._prepared()
+            dropped = self._duplicates(receipts)
+            normalization = self._late_normalization(receipts, dropped)
+            unfit = [one for one in receipts if not one.is_as_wanted(dropped[one.name], normalization)]
+            if not unfit:
+                return receipts
+            lost = [one.name for one in unfit if not one.can_become(dropped[one.name], normalization)]
+            for name in lost:
+                forget(self.draft, name)
+            if not lost:
+                self._finish(unfit, dropped, normalization)
+        raise StageFailed(f"the shards in {self.draft} keep changing; does another job write there? Run it again alone")
+
+    def _missing(self) -> list[str]:
+        return [name for name in self.names if read_receipt(self.draft, name) is None]
+
+    def _prepared(self) -> list[Receipt]:
+        """Run the Beam job for the shards without a receipt; return all receipts."""
+        if missing := self._missing():
+            pictures = sum(len(self.assigned[name]) for name in missing)
+            assigned = ((name, ref) for name in missing for ref in self.assigned[name])
+            self._run(
+                lambda pipeline, pool: pipeline.prepare_shards(self.job, assigned, self.beam_args, pool),
+                pictures,
+                len(missing),
+            )
+        receipts = [receipt for name in self.names if (receipt := read_receipt(self.draft, name)) is not None]
+        if len(receipts) < len(self.names):
+            raise StageFailed(
+                f"{len(self.names) - len(receipts)} of {len(self.names)} shards are missing in {self.draft}; "
+                "the workers of a remote runner must see this folder, otherwise run the same command again"
+            )
+        return receipts
+
+    def _duplicates(self, receipts: Sequence[Receipt]) -> dict[str, dict[str, Rejected]]:
+        """Return shard -> key -> reject of every picture that `data.duplicates` leaves out."""
+        dropped: dict[str, dict[str, Rejected]] = {receipt.name: {} for receipt in receipts}
+        if self.config.duplicates != "keep":
+            shard = {look.key: receipt.name for receipt in receipts for look in receipt.looks}
+            entries = [
+                Entry(look.key, split_of(receipt.name), look.pixels, int(look.look, 16))
+                for receipt in receipts
+                for look in receipt.looks
+            ]
+            near_bits = self.config.near_bits if self.config.duplicates == "near" else None
+            for key, (reason, detail) in find_duplicates(entries, near_bits).items():
+                dropped[shard[key]][key] = Rejected(key, reason, detail)
+        return dropped
+
+    def _late_normalization(
+        self, receipts: Sequence[Receipt], dropped: Mapping[str, Mapping[str, Rejected]]
+    ) -> Normalization | None:
+        """Return the normalization that records wait for, once no duplicate counts in the statistics any more."""
+        settled = all(one.is_as_wanted(dropped[one.name], one.normalization) for one in receipts)
+        if not (settled and waits_for_statistics(self.config)):
+            return None
+        return normalization_of(self.config, training_statistics(self.config, receipts))
+
+    def _finish(
+        self,
+        unfit: Sequence[Receipt],
+        dropped: Mapping[str, Mapping[str, Rejected]],
+        normalization: Normalization | None,
+    ) -> None:
+        for one in unfit:
+            write_dropped(self.draft, one.name, dropped[one.name].values())
+        names = [one.name for one in unfit]
+        self._run(
+            lambda pipeline, pool: pipeline.finish_shards(self.job, names, normalization, self.beam_args, pool),
+            sum(one.pictures for one in unfit),
+            len(names),
+        )
+
+    def _run(self, job: Callable[[Any, str], None], pictures: int, shards: int) -> None:
+        """Run one of the two pipelines, and raise what stopped a worker."""
+        with open_pool(self._processes(pictures, shards)) as pool:
+
+            def run() -> None:
+                from beam_jobs import pipeline  # Beam takes seconds to import: the pool starts meanwhile
+
+                job(pipeline, pool)
+
+            run_watched(run, self.draft, self.pictures, self.report_progress)
+        if (error := failure(self.draft)) is not None:
+            raise error
+
+    def _processes(self, pictures: int, shards: int) -> int:
+        """Return how many local processes write shards."""
+        asked = None
+        if self.beam_args:
+            from beam_jobs.runner import processes_asked
+
+            asked = processes_asked(self.beam_args)
+        if asked is None:
+            asked = cores() if pictures >= MIN_PICTURES_FOR_PROCESSES else 1
+        return min(asked, shards)

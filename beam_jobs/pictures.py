@@ -1,0 +1,74 @@
+"""What happens to a picture, from the bytes of its file to the pixels of its record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from beam_jobs.colours import with_channels
+from beam_jobs.decoding import decode
+from beam_jobs.filters import Bounds, Pixels, check_sharpness
+from beam_jobs.images import crop_box, cut, flip, gray_world, resize
+from beam_jobs.landmarks import Landmarks, boxed, cut_face, face_square, mirrored, scaled
+from beam_jobs.rejects import Reject
+from gan_core.config import DataConfig
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a record holds of a picture.
+
+    Attributes:
+        pixels: uint8 [resolution, resolution, channels].
+        landmarks: x and y of the five points in the plane of `pixels`, see beam_jobs/landmarks.py: 0 and resolution are
+            the outer edges of the outermost pixels. They may lie outside; empty where unknown.
+    """
+
+    pixels: Pixels
+    landmarks: Landmarks = ()
+
+    def mirrored(self) -> Prepared:
+        """Return the mirrored picture: x becomes resolution - x, left and right of eyes and mouth are exchanged."""
+        return Prepared(np.ascontiguousarray(flip(self.pixels)), mirrored(self.landmarks, self.pixels.shape[1]))
+
+
+def prepare_picture(data: bytes | Pixels, config: DataConfig, landmarks: Landmarks = ()) -> Prepared:
+    """Return what a record holds of a picture: checked, decoded, cropped, resized.
+
+    Args:
+        data: the bytes of a picture file, or the pixels of a source that has no files, uint8 [H, W, 1 or 3].
+        config: crop, filter, bounds and channels.
+        landmarks: x / width and y / height of five points of the upright picture, 0 and 1 being its outer edges; empty
+            where unknown.
+
+    Raises:
+        Reject: with one of REASONS.
+    """
+    if config.crop == "landmarks" and not landmarks:
+        raise Reject("no-landmarks", "data.crop=landmarks, and the source has none for it")
+    prepared = _place(_decoded(data, config), config, landmarks)
+    check_sharpness(prepared.pixels, config.min_sharpness)
+    return Prepared(gray_world(prepared.pixels), prepared.landmarks) if config.gray_world else prepared
+
+
+def _decoded(data: bytes | Pixels, config: DataConfig) -> Pixels:
+    bounds = Bounds.of(config)
+    if isinstance(data, np.ndarray):
+        height, width = data.shape[:2]
+        bounds.check_size(width, height)
+        bounds.check_aspect(width, height)
+        return with_channels(data, config.channels)
+    # CelebA's boxes count whole pixels of the original; only free crops may be decoded smaller.
+    shrink_to = 2 * config.resolution if config.crop in ("center", "none") else 0
+    return decode(data, config.channels, config.background, bounds, shrink_to=shrink_to)
+
+
+def _place(image: Pixels, config: DataConfig, landmarks: Landmarks) -> Prepared:
+    height, width = image.shape[:2]
+    side, points = config.resolution, scaled(landmarks, width, height)
+    if config.crop == "landmarks":
+        square = face_square(landmarks, width, height)
+        return Prepared(cut_face(image, square, side, config.filter), square.place(points, side))
+    box = crop_box(width, height, config.crop)
+    return Prepared(resize(cut(image, box), side, config.filter), boxed(points, box, side))

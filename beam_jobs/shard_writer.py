@@ -1,0 +1,270 @@
+"""One shard, from names to a finished file: the unit of work that a worker does, and skips when it is done.
+
+Plain functions on paths; no Beam.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+
+from beam_jobs.books import (
+    WORK,
+    Look,
+    Receipt,
+    Rejected,
+    ShardProgress,
+    failure,
+    finished,
+    read_dropped,
+    read_receipt,
+    record_failure,
+    write_receipt,
+)
+from beam_jobs.decoding import Pixels, Reject, quiet_pillow
+from beam_jobs.duplicates import perceptual_hash, pixel_hash
+from beam_jobs.pictures import Prepared, prepare_picture
+from beam_jobs.shards import inputs_digest
+from beam_jobs.sources.base import Reader
+from gan_core import storage
+from gan_core.config import DataConfig
+from gan_core.errors import ArtifactError, FaceloomError
+from gan_core.handoff import ImageRef
+from gan_core.normalization import NORMALIZATIONS, Normalization
+from gan_core.records import Feature, decode_example, encode_example, read_records, write_record
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """Everything that a worker needs for any shard of one data set; small and picklable.
+
+    Attributes:
+        draft: the folder that is being filled.
+        recipe: digest of what determines the pixels besides the pictures, see `shards.inputs_digest`.
+        landmark_count: numbers in a record's `landmarks`: 10, or 0 where the source has none.
+        owner: the mark of the launcher that the worker works for.
+    """
+
+    draft: Path
+    config: DataConfig
+    reader: Reader
+    recipe: str
+    landmark_count: int
+    owner: str
+
+
+def prepare_shard(job: ShardJob, name: str, refs: Iterable[ImageRef]) -> None:
+    """Write one whole shard, sorted by key, and its receipt; do nothing where it is finished.
+
+    Errors that would hit every picture are left in `.work/failed` for the launcher: an exception would have a
+    runner try four times, and then arrive there as a text.
+    """
+    if failure(job.draft) is not None or finished(job.draft, name) is not None:
+        return
+    with _failures_noted(job, name), contextlib.suppress(_Abandoned):
+        _write_shard(job, name, sorted(refs, key=lambda ref: ref.key))
+
+
+def finish_shard(job: ShardJob, name: str, normalization: Normalization | None) -> None:
+    """Write a prepared shard anew, as all shards together want it.
+
+    Args:
+        job: the job.
+        name: the shard; which of its pictures are duplicates is in `.work/dropped`.
+        normalization: for float32 pixels whose normalization had to wait for the statistics of all shards.
+    """
+    receipt = read_receipt(job.draft, name)
+    if failure(job.draft) is not None or receipt is None:
+        return
+    dropped = read_dropped(job.draft, name)
+    if not receipt.is_as_wanted(dropped, normalization):
+        with _failures_noted(job, name):
+            _rewrite_shard(job, receipt, dropped, normalization)
+
+
+@contextlib.contextmanager
+def _failures_noted(job: ShardJob, name: str) -> Iterator[None]:
+    try:
+        yield
+    except FaceloomError as error:
+        record_failure(job.draft, name, error)
+    except OSError as error:
+        message = f"cannot write {job.draft / name}: {error.strerror}; make room and run again, it continues there"
+        record_failure(job.draft, name, ArtifactError(message))
+
+
+def _write_shard(job: ShardJob, name: str, refs: Sequence[ImageRef]) -> None:
+    quiet_pillow()
+    progress = ShardProgress(job.draft, name, job.owner)
+    rejects: list[Rejected] = []
+    looks: list[Look] = []
+    with _replacing(job.draft, name) as stream:
+        shard = _OpenShard(stream, job.config.channels)
+        for done, ref in enumerate(refs, start=1):
+            try:
+                prepared = prepare_picture(job.reader.read(ref), job.config, ref.landmarks)
+            except Reject as reject:
+                rejects.append(Rejected(ref.key, reject.reason, reject.detail))
+            else:
+                if job.config.duplicates != "keep":
+                    look = f"{perceptual_hash(prepared.pixels):016x}"
+                    looks.append(Look(ref.key, pixel_hash(prepared.pixels), look))
+                _add_picture(shard, job, ref, prepared)
+            if progress.report(done, len(rejects)):
+                raise _Abandoned
+    receipt = Receipt(
+        name=name,
+        inputs=inputs_digest(job.recipe, refs),
+        pictures=len(refs),
+        rejects=tuple(rejects),
+        looks=tuple(looks),
+        **shard.facts(),
+    )
+    write_receipt(job.draft, receipt)
+    progress.report(len(refs), len(rejects), now=True)
+
+
+def _add_picture(shard: _OpenShard, job: ShardJob, ref: ImageRef, prepared: Prepared) -> None:
+    """Append the record of a picture, and that of its mirrored copy where the config stores one."""
+    config, form, normalization = job.config, *first_form(job.config)
+    copies = (prepared, prepared.mirrored()) if config.flip == "store" else (prepared,)
+    for mirrored, copy in enumerate(copies):
+        image = storage.encode(copy.pixels, form, jpeg_quality=config.jpeg_quality, normalization=normalization)
+        features = record_features(ref, image, copy, job.landmark_count, mirrored=bool(mirrored))
+        # A JPEG is what is stored, not what it was made from.
+        stored = storage.decode(image, copy.pixels.shape, form, normalization) if form == "jpeg" else copy.pixels
+        shard.write(features, stored)
+
+
+def _rewrite_shard(
+    job: ShardJob, receipt: Receipt, dropped: Mapping[str, Rejected], normalization: Normalization | None
+) -> None:
+    form, first = first_form(job.config)
+    path = job.draft / receipt.name
+    with _replacing(job.draft, receipt.name) as stream:
+        shard = _OpenShard(stream, job.config.channels)
+        for _, record in read_records(path):
+            features = decode_example(record)
+            if cast(bytes, features["key"]).decode() in dropped:
+                continue
+            shape, image = tuple(cast(list[int], features["shape"])), cast(bytes, features["image"])
+            pixels = storage.decode(image, shape, form, first)
+            if normalization is not None:
+                image = storage.encode(pixels, "float32", jpeg_quality=0, normalization=normalization)
+            shard.write(_typed(features) | {"image": image}, pixels)
+    lasting = [reject for reject in receipt.rejects if reject.key not in receipt.dropped]
+    rejects = sorted([*lasting, *dropped.values()], key=lambda one: one.key)
+    changes = {"rejects": tuple(rejects), "dropped": tuple(sorted(dropped)), **shard.facts()}
+    write_receipt(job.draft, replace(receipt, normalization=normalization, **changes))
+
+
+def first_form(config: DataConfig) -> tuple[str, Normalization | None]:
+    """Return how a shard holds its pixels when it is first written, and the normalization of float32 ones.
+
+    float32 by mean and deviation must wait until the statistics of all shards are known: it is uint8 until then.
+    """
+    if config.storage != "float32":
+        return config.storage, None
+    if waits_for_statistics(config):
+        return "uint8", None
+    zeros = (0.0,) * config.channels
+    return "float32", NORMALIZATIONS[config.normalize](zeros, zeros)
+
+
+def waits_for_statistics(config: DataConfig) -> bool:
+    """Whether records hold values that depend on all pictures together."""
+    return config.storage == "float32" and config.normalize == "mean-deviation"
+
+
+def record_features(
+    ref: ImageRef, image: bytes, prepared: Prepared, landmark_count: int, *, mirrored: bool
+) -> dict[str, Feature]:
+    """Return the features of one record; data/README.md is their schema."""
+    landmarks = prepared.landmarks or (math.nan,) * landmark_count
+    return {
+        "image": image,
+        "shape": prepared.pixels.shape,
+        "key": ref.key.encode(),
+        "attributes": ref.attributes,
+        "identity": (ref.identity,),
+        "mirrored": (int(mirrored),),
+        "label": (ref.label,),
+        "landmarks": np.array(landmarks[:landmark_count], np.float32),
+        "licence": ref.licence.encode(),
+        "author": ref.author.encode(),
+    }
+
+
+def _typed(features: Mapping[str, bytes | list[int] | list[float]]) -> dict[str, Feature]:
+    """Return decoded features as `encode_example` takes them: an empty list has forgotten that it holds floats."""
+    return {**features, "landmarks": np.array(features["landmarks"], np.float32)}
+
+
+class _Abandoned(Exception):
+    """The launcher of this worker is gone, or wants it to stop."""
+
+
+class _OpenShard:
+    """A shard that is being written, and its account."""
+
+    def __init__(self, stream: BinaryIO, channels: int) -> None:
+        self._stream = _Hashed(stream)
+        self._histogram = np.zeros((channels, 256), np.int64)
+        self._count = self._originals = 0
+
+    def write(self, features: Mapping[str, Feature], pixels: Pixels) -> None:
+        """Append one record. pixels: uint8 [S, S, C], what it holds."""
+        write_record(cast(BinaryIO, self._stream), encode_example(features))
+        self._count += 1
+        if features["mirrored"][0] == 0:
+            self._originals += 1
+            for channel, counts in enumerate(self._histogram):
+                counts += np.bincount(pixels[:, :, channel].ravel(), minlength=256)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the fields of a receipt that the records determine."""
+        values = np.arange(256)
+        sums, squares = (tuple((self._histogram * values**power).sum(axis=1).tolist()) for power in (1, 2))
+        return {
+            "count": self._count,
+            "originals": self._originals,
+            "size_bytes": self._stream.size_bytes,
+            "sha256": self._stream.sha256.hexdigest(),
+            "sums": sums,
+            "squares": squares,
+        }
+
+
+class _Hashed:
+    """A stream that takes the SHA-256 of what passes: reading the file again would cost as much as writing it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.sha256 = hashlib.sha256()
+        self.size_bytes = 0
+
+    def write(self, data: bytes) -> None:
+        """Write, and count in."""
+        self._stream.write(data)
+        self.sha256.update(data)
+        self.size_bytes += len(data)
+
+
+@contextlib.contextmanager
+def _replacing(draft: Path, name: str) -> Iterator[BinaryIO]:
+    """Yield a stream; the shard is what was written once the block has ended, and unchanged when it fails."""
+    partial = draft / WORK / f"{name}.{uuid.uuid4().hex}.part"
+    try:
+        with partial.open("wb") as stream:
+            yield stream
+        partial.replace(draft / name)
+    finally:
+        partial.unlink(missing_ok=True)

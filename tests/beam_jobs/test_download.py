@@ -1,0 +1,493 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from beam_jobs.sources import open_source, plan, survey
+from beam_jobs.sources.download import Patience, download, fetch_release
+from beam_jobs.sources.releases import RELEASES, Release, RemoteFile
+from gan_core.artifacts import MANIFEST, find
+from gan_core.config import DataConfig
+from gan_core.errors import ArtifactError, ConfigError, DataError
+from gan_core.progress import Progress, silent
+from tests.http_server import Answer, Site, serving
+from tests.idx_files import write_mnist
+
+CONTENT = bytes(index * index % 251 for index in range(200_000))
+FILE = RemoteFile("numbers.bin", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+OTHER = CONTENT[::-1]
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever proxy this machine has, it is not asked for 127.0.0.1."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A server that has the file."""
+    with serving({FILE.name: CONTENT}) as served:
+        yield served
+
+
+@pytest.fixture
+def second() -> Iterator[Site]:
+    """Another server that has the file."""
+    with serving({FILE.name: CONTENT}) as served:
+        yield served
+
+
+class Waits(list[float]):
+    """The delays between rounds, not waited for."""
+
+    def patience(self, **options: float) -> Patience:
+        """Return patience that writes its delays here, without jitter."""
+        values = {"rounds": 3, "timeout_s": 0.3, **options}
+        return Patience(sleep=self.append, jitter=lambda: 0.0, **values)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def waits() -> Waits:
+    """An empty list of delays."""
+    return Waits()
+
+
+def get(folder: Path, waits: Waits, *sites: Site, **options: float) -> bytes:
+    """Download the file, and return its bytes; nothing else may be left in the folder."""
+    path = download(FILE, [site.url for site in sites], folder, lambda _: None, waits.patience(**options))
+    assert [entry.name for entry in folder.iterdir()] == [FILE.name]
+    return path.read_bytes()
+
+
+def ranges(site: Site) -> list[str]:
+    """Return the Range headers of the requests."""
+    return [wanted for _, wanted, _ in site.requests]
+
+
+def test_download_checks_and_names_the_file(tmp_path: Path, site: Site, waits: Waits) -> None:
+    """An honest server is asked once, and the whole file has its name and nothing beside it."""
+    assert get(tmp_path, waits, site) == CONTENT
+    assert site.requests == [(f"/{FILE.name}", "", "")]
+    assert waits == []
+
+
+def test_complete_file_is_not_asked_for_again(tmp_path: Path, site: Site, waits: Waits) -> None:
+    """A file with the right SHA-256 needs no server; one with another SHA-256 is replaced."""
+    (tmp_path / FILE.name).write_bytes(CONTENT)
+    assert get(tmp_path, waits, site) == CONTENT
+    assert site.requests == []
+    (tmp_path / FILE.name).write_bytes(OTHER)
+    assert get(tmp_path, waits, site) == CONTENT
+    assert len(site.requests) == 1
+
+
+def test_cut_connection_goes_on_where_it_ended(tmp_path: Path, site: Site, waits: Waits) -> None:
+    """After 70,000 bytes the rest is asked for, under the condition that the file is the same."""
+    site.script = [Answer(cut_after=70_000)]
+    assert get(tmp_path, waits, site) == CONTENT
+    assert site.requests == [(f"/{FILE.name}", "", ""), (f"/{FILE.name}", "bytes=70000-", '"1"')]
+    assert waits == [1.0]
+
+
+def test_next_command_goes_on_where_the_last_one_ended(tmp_path: Path, site: Site, waits: Waits) -> None:
+    """What came stays in the folder, with its version, for another process."""
+    site.script = [Answer(cut_after=150_000)]
+    with pytest.raises(ArtifactError, match=r"numbers\.bin cannot be downloaded: http://127.0.0.1:\d+: stopped after"):
+        get(tmp_path, waits, site, rounds=1)
+    assert (tmp_path / "numbers.bin.part").read_bytes() == CONTENT[:150_000]
+    assert json.loads((tmp_path / "numbers.bin.part.json").read_text())["version"] == '"1"'
+    assert get(tmp_path, waits, site) == CONTENT
+    assert ranges(site) == ["", "bytes=150000-"]
+
+
+def test_next_mirror_goes_on_where_the_first_one_broke_off(
+    tmp_path: Path, site: Site, second: Site, waits: Waits
+) -> None:
+    """The second mirror gives the rest at once, unconditionally: versions of two servers cannot be compared."""
+    site.script = [Answer(cut_after=70_000)]
+    assert get(tmp_path, waits, site, second) == CONTENT
+    assert second.requests == [(f"/{FILE.name}", "bytes=70000-", "")]
+    assert waits == []
+
+
+def test_file_that_changed_between_attempts_starts_again(tmp_path: Path, site: Site, waits: Waits) -> None:
+    """A server with a new version of its file gives it whole, and no byte of the old one stays."""
+    site.script = [Answer(body=OTHER, cut_after=70_000, etag='"0"')]
+    assert get(tmp_path, waits, site) == CONTENT
+    assert site.requests[1] == (f"/{FILE.name}", "bytes=70000-", '"0"')
+    assert len(site.requests) == 2
+
+
+def test_file_that_changed_without_a_version_starts_again(tmp_path: Path, site: Site, waits: Waits) -> None:
+    """Two halves that do not fit together are both thrown away, and the same mirror is asked for all of it."""
+    site.script = [Answer(body=OTHER, cut_after=70_000, etag=""), Answer(etag="")]
+    assert get(tmp_path, waits, site) == CONTENT
+    assert ranges(site) == ["", "bytes=70000-", ""]
+
+
+def test_server_that_ignores_the_range_starts_again(tmp_path: Path, site: Site, waits: Waits) -> None:
+    """An answer of 200 is the whole file, and replaces the part."""
+    site.script = [Answer(cut_after=70_000), Answer(ignore_range=True)]
+    assert get(tmp_path, waits, site) == CONTENT
+    assert ranges(site) == ["", "bytes=70000-"]
+
+
+def test_range_from_another_byte_starts_again(tmp_path: Path, site: Site, waits: Waits) -> None:
+    """A part that continues at a byte that was not asked for is not believed."""
+    site.script = [Answer(cut_after=70_000), Answer(range_from=7)]
+    assert get(tmp_path, waits, site) == CONTENT
+    assert ranges(site) == ["", "bytes=70000-", ""]
+
+
+def test_refused_range_starts_again(tmp_path: Path, site: Site, waits: Waits) -> None:
+    """416 throws the part away, and the next attempt asks for everything."""
+    site.script = [Answer(cut_after=70_000), Answer(status=416)]
+    assert get(tmp_path, waits, site) == CONTENT
+    assert ranges(site) == ["", "bytes=70000-", ""]
+
+
+def test_part_that_is_too_long_starts_again(tmp_path: Path, site: Site, waits: Waits) -> None:
+    """A part that is longer than the file is of no use."""
+    (tmp_path / "numbers.bin.part").write_bytes(CONTENT + b"x")
+    assert get(tmp_path, waits, site) == CONTENT
+    assert ranges(site) == [""]
+
+
+def test_complete_part_is_checked_before_anything_is_asked(tmp_path: Path, site: Site, waits: Waits) -> None:
+    """A crash between the last byte and the rename costs no second download; wrong bytes cost one."""
+    (tmp_path / "numbers.bin.part").write_bytes(CONTENT)
+    assert get(tmp_path, waits, site) == CONTENT
+    assert site.requests == []
+    (tmp_path / FILE.name).unlink()
+    (tmp_path / "numbers.bin.part").write_bytes(OTHER)
+    assert get(tmp_path, waits, site) == CONTENT
+    assert ranges(site) == [""]
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        pytest.param(Answer(stall_after=0), r"broke off after 0 of 200000 bytes \(TimeoutError\)", id="stalls-at-0"),
+        pytest.param(
+            Answer(stall_after=90_000), r"broke off after 90000 of 200000 bytes \(TimeoutError\)", id="stalls"
+        ),
+        pytest.param(Answer(drip_s=0.01), r"stalled: \d+ bytes in 0 s", id="drips"),
+        pytest.param(Answer(cut_after=0), "stopped after 0 of 200000 bytes", id="cuts-at-0"),
+        pytest.param(Answer(cut_after=5, announce=-1), "stopped after 5 of 200000 bytes", id="ends-unannounced"),
+        pytest.param(Answer(status=500), "answers 500 Internal Server Error", id="500"),
+        pytest.param(Answer(status=503), "answers 503 Service Unavailable", id="503"),
+        pytest.param(Answer(status=429), "answers 429 Too Many Requests", id="429"),
+    ],
+)
+def test_passing_problems_are_tried_again(
+    tmp_path: Path, site: Site, waits: Waits, answer: Answer, problem: str
+) -> None:
+    """What may be better next time is tried again after a delay; in the end the message says what it was."""
+    site.script = [answer]
+    assert get(tmp_path, waits, site, min_bytes_per_s=1000.0) == CONTENT
+    assert (len(site.requests), waits) == (2, [1.0])
+    (tmp_path / FILE.name).unlink()
+    site.script = [answer]
+    with pytest.raises(ArtifactError, match=problem):
+        get(tmp_path, waits, site, rounds=1, min_bytes_per_s=1000.0)
+    assert not (tmp_path / FILE.name).exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        pytest.param(Answer(status=404), "answers 404 Not Found", id="404"),
+        pytest.param(Answer(status=403), "answers 403 Forbidden", id="403"),
+        pytest.param(Answer(status=204), "answers 204 No Content", id="204"),
+        pytest.param(
+            Answer(announce=150_000), "announces 150000 bytes where 200000 are missing", id="announces-too-little"
+        ),
+        pytest.param(
+            Answer(announce=250_000), "announces 250000 bytes where 200000 are missing", id="announces-too-much"
+        ),
+        pytest.param(
+            Answer(body=OTHER),
+            f"gives other bytes: their SHA-256 is {hashlib.sha256(OTHER).hexdigest()[:12]}",
+            id="lies",
+        ),
+        pytest.param(
+            Answer(status=302, headers={"Location": "file:///etc/hostname"}),
+            "answers 302 Found",
+            id="redirects-to-file",
+        ),
+        pytest.param(
+            Answer(status=302, headers={"Location": "ftp://127.0.0.1/numbers.bin"}),
+            "redirects to what is no plain http or https address",
+            id="redirects-to-ftp",
+        ),
+        pytest.param(
+            Answer(status=302, headers={"Location": "http://user:secret@127.0.0.1/numbers.bin"}),
+            "redirects to what is no plain http or https address",
+            id="redirects-with-password",
+        ),
+    ],
+)
+def test_mirror_without_the_file_is_asked_once(
+    tmp_path: Path, site: Site, second: Site, waits: Waits, answer: Answer, problem: str
+) -> None:
+    """What will not get better is not tried again: the next mirror is asked, and without one the job ends."""
+    site.script = [answer]
+    assert get(tmp_path, waits, site, second) == CONTENT
+    assert (len(site.requests), ranges(second), waits) == (1, [""], [])
+    (tmp_path / FILE.name).unlink()
+    site.script = [answer]
+    with pytest.raises(DataError) as caught:
+        get(tmp_path, waits, site)
+    assert f"{site.url}: {problem}" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+    assert waits == []
+
+
+def test_more_bytes_than_the_file_has_are_not_read(tmp_path: Path, site: Site, waits: Waits) -> None:
+    """A server without Content-Length that does not end is left when the file is complete."""
+    site.script = [Answer(body=CONTENT + OTHER, announce=-1)]
+    assert get(tmp_path, waits, site) == CONTENT
+
+
+def test_open_connection_behind_the_last_byte_is_not_waited_for(tmp_path: Path, site: Site, waits: Waits) -> None:
+    """A server that does not close the connection after the last byte costs no time-out."""
+    site.script = [Answer(stall_after=len(CONTENT))]
+    assert get(tmp_path, waits, site) == CONTENT
+    assert waits == []
+
+
+def test_redirect_is_followed_with_the_range(tmp_path: Path, site: Site, second: Site, waits: Waits) -> None:
+    """Another http address may have the file, or the rest of it."""
+    moved = Answer(status=302, headers={"Location": f"{second.url}/{FILE.name}"})
+    (tmp_path / "numbers.bin.part").write_bytes(CONTENT[:70_000])
+    site.script = [moved]
+    assert get(tmp_path, waits, site) == CONTENT
+    assert ranges(second) == ["bytes=70000-"]
+
+
+def test_delays_double_up_to_a_bound_and_are_jittered(tmp_path: Path, site: Site, waits: Waits) -> None:
+    """1, 2, 4, 5, 5 seconds with a bound of 5; full jitter halves them."""
+    options = {"rounds": 6, "longest_delay_s": 5.0}
+    site.script = [Answer(status=500)] * 6
+    with pytest.raises(ArtifactError, match="answers 500"):
+        get(tmp_path, waits, site, **options)
+    assert waits == [1.0, 2.0, 4.0, 5.0, 5.0]
+    assert len(site.requests) == 6
+    waits.clear()
+    site.script = [Answer(status=500)] * 6
+    patience = replace(waits.patience(**options), jitter=lambda: 1.0)
+    with pytest.raises(ArtifactError, match="answers 500"):
+        download(FILE, [site.url], tmp_path, lambda _: None, patience)
+    assert waits == [0.5, 1.0, 2.0, 4.0, 5.0]
+
+
+def test_retry_after_is_kept_within_the_bound(tmp_path: Path, site: Site, waits: Waits) -> None:
+    """A server may ask for a longer delay than planned, but not for an hour."""
+    site.script = [
+        Answer(status=503, headers={"Retry-After": "7"}),
+        Answer(status=503, headers={"Retry-After": "3600"}),
+    ]
+    assert get(tmp_path, waits, site) == CONTENT
+    assert waits == [7.0, 60.0]
+
+
+def test_progress_restores_patience(tmp_path: Path, waits: Waits) -> None:
+    """A connection that breaks after every mebibyte gets through, however few rounds are allowed."""
+    content = bytes(5 << 20)
+    file = RemoteFile("zeros.bin", len(content), hashlib.sha256(content).hexdigest())
+    with serving({file.name: content}) as site:
+        site.script = [Answer(cut_after=1 << 20)] * 4
+        path = download(file, [site.url], tmp_path, lambda _: None, waits.patience(rounds=2))
+    assert path.read_bytes() == content
+    assert waits == [1.0] * 4
+
+
+def test_all_mirrors_are_named_when_none_helps(tmp_path: Path, site: Site, second: Site, waits: Waits) -> None:
+    """The message has one line, every mirror with its problem, and what to do."""
+    site.script, second.script = [Answer(status=404)], [Answer(status=500)] * 3
+    with pytest.raises(ArtifactError) as caught:
+        get(tmp_path, waits, site, second)
+    assert str(caught.value) == (
+        f"numbers.bin cannot be downloaded: {site.url}: answers 404 Not Found; "
+        f"{second.url}: answers 500 Internal Server Error; "
+        "name other addresses with data.mirrors, or the folder of your own files with --source"
+    )
+    assert (len(site.requests), len(second.requests)) == (1, 3)
+
+
+def test_server_that_is_not_there(tmp_path: Path, waits: Waits) -> None:
+    """A refused connection is tried again, and named in the end."""
+    with serving({}) as gone:
+        pass
+    with pytest.raises(ArtifactError, match=r"cannot be reached \(Connection refused\)"):
+        get(tmp_path, waits, gone)
+    assert waits == [1.0, 2.0]
+
+
+def test_full_disk_is_an_error_that_keeps_the_part(
+    tmp_path: Path, site: Site, waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fills up while it is written ends the job, says so, and the next one goes on there."""
+    real = os.fsync
+
+    def full(handle: int) -> None:
+        real(handle)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    site.script = [Answer(cut_after=70_000)]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(ArtifactError, match=r"the disk is full: .*numbers\.bin\.part cannot grow; free some"):
+            get(tmp_path, waits, site)
+    assert get(tmp_path, waits, site) == CONTENT
+    assert ranges(site) == ["", "bytes=70000-"]
+
+
+def test_disk_that_is_too_small_is_found_out_first(
+    tmp_path: Path, site: Site, waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit is not asked for."""
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 199_999}))
+    with pytest.raises(ArtifactError, match="has 199999 bytes free and 200000 are missing"):
+        get(tmp_path, waits, site)
+    assert site.requests == []
+
+
+@pytest.mark.parametrize(
+    "mirror",
+    ["ftp://example.org/x", "example.org/x", "file:///x", "http://", "http://[x", "http://example.org:port/"],
+)
+def test_mirror_that_is_no_address(tmp_path: Path, mirror: str) -> None:
+    """Only http and https addresses are mirrors."""
+    with pytest.raises(ConfigError, match=r"data\.mirrors must have addresses such as https://host/folder"):
+        open_source(DataConfig(kind="mnist", mirrors=(mirror,)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "mirror", ["https://me:secret@example.org/x", "https://example.org/x?key=secret", "https://example.org/#secret"]
+)
+def test_mirror_with_a_secret_is_refused_without_repeating_it(tmp_path: Path, mirror: str) -> None:
+    """What config.json would keep for ever must hold no password."""
+    with pytest.raises(ConfigError, match="without user, password") as caught:
+        open_source(DataConfig(kind="cifar10", mirrors=(mirror,)), tmp_path)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.fixture
+def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Release, Site]]:
+    """A small MNIST under its official names in place of the real release, and a server that has it."""
+    folder = write_mnist(tmp_path / "official", 7, 3, packed=True)
+    files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    remote = tuple(RemoteFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items())
+    with ExitStack() as stack:
+        site = stack.enter_context(serving(files))
+        small = Release((site.url,), remote, {"train": 7, "test": 3})
+        monkeypatch.setitem(RELEASES, "mnist", small)
+        yield small, site
+
+
+def test_source_without_a_path_downloads_its_release(tmp_path: Path, release: tuple[Release, Site]) -> None:
+    """`fetch` publishes the files under raw/mnist, reports bytes, and the second time asks nobody."""
+    small, site = release
+    config = DataConfig(kind="mnist", limit=4)
+    source = open_source(config, tmp_path)
+    planned = plan(config, tmp_path)
+    assert site.requests == []
+    progress: list[Progress] = []
+    source.fetch(progress.append)
+    summary, refs = survey(source, config)
+    assert summary == planned
+    assert summary.fingerprint == small.fingerprint
+    assert len(refs) == sum(planned.counts.values()) == 4
+    total = sum(file.size_bytes for file in small.files)
+    assert progress[-1] == Progress("ingest", total, total, unit="bytes")
+    location = tmp_path / "raw" / "mnist"
+    assert {path.name for path in location.iterdir()} == {MANIFEST, *(file.name for file in small.files)}
+    assert find(location, "source", small.fingerprint) is not None
+    source.fetch(silent)
+    assert len(site.requests) == 4
+    assert source.reader().read(refs[0]).shape == (28, 28, 1)
+
+
+def test_plan_needs_no_network(tmp_path: Path) -> None:
+    """What the official files are is known from their checksums: kinds, counts, fingerprints."""
+    plans = {kind: plan(DataConfig(kind=kind), tmp_path) for kind in ("cifar10", "mnist", "fashion-mnist")}
+    assert {kind: dict(found.counts) for kind, found in plans.items()} == {
+        "cifar10": {"train": 50_000, "test": 10_000},
+        "mnist": {"train": 60_000, "test": 10_000},
+        "fashion-mnist": {"train": 60_000, "test": 10_000},
+    }
+    assert len({found.fingerprint for found in plans.values()}) == 3
+    assert plans["mnist"].location == str(tmp_path / "raw" / "mnist")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_mirrors_of_the_user_replace_the_usual_ones(tmp_path: Path, release: tuple[Release, Site]) -> None:
+    """`data.mirrors` is asked, with or without a last slash, and nobody else."""
+    _, usual = release
+    with serving({f"my/copy/{name}": data for name, data in usual.files.items()}) as own:
+        config = DataConfig(kind="mnist", mirrors=(f"{own.url}/my/copy/",))
+        open_source(config, tmp_path).fetch(silent)
+    assert len(own.requests) == 4
+    assert usual.requests == []
+
+
+def test_interrupted_release_goes_on(tmp_path: Path, release: tuple[Release, Site], waits: Waits) -> None:
+    """A release is published whole or not at all; complete files and parts of the last call are used."""
+    small, site = release
+    location = tmp_path / "raw" / "mnist"
+    site.script = [Answer(), Answer(cut_after=3)]
+    with pytest.raises(ArtifactError, match="stopped after 3 of"):
+        fetch_release(small, location, small.mirrors, silent, waits.patience(rounds=1))
+    assert not location.exists()
+    fetch_release(small, location, small.mirrors, silent, waits.patience())
+    assert find(location, "source", small.fingerprint) is not None
+    assert [wanted for _, wanted, _ in site.requests] == ["", "", "bytes=3-", "", ""]
+
+
+def test_damaged_release_is_repaired(tmp_path: Path, release: tuple[Release, Site]) -> None:
+    """Only the file whose bytes changed is downloaded again."""
+    small, site = release
+    location = tmp_path / "raw" / "mnist"
+    fetch_release(small, location, small.mirrors, silent)
+    name = small.files[1].name
+    (location / name).write_bytes(b"x")
+    fetch_release(small, location, small.mirrors, silent)
+    assert (location / name).read_bytes() == site.files[name]
+    assert [path for path, _, _ in site.requests[4:]] == [f"/{name}"]
+
+
+def test_files_put_there_by_hand_are_taken_over(tmp_path: Path, release: tuple[Release, Site]) -> None:
+    """Official files that lie where downloads go are not downloaded; foreign files are never deleted."""
+    small, site = release
+    location = tmp_path / "raw" / "mnist"
+    location.mkdir(parents=True)
+    for name, data in site.files.items():
+        (location / name).write_bytes(data)
+    fetch_release(small, location, small.mirrors, silent)
+    assert site.requests == []
+    assert find(location, "source", small.fingerprint) is not None
+    (location / MANIFEST).unlink()
+    (location / "thesis.txt").write_text("years of work")
+    with pytest.raises(ArtifactError, match=r"has 'thesis\.txt', which is none; move it away"):
+        fetch_release(small, location, small.mirrors, silent)
+    assert (location / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("kind", RELEASES)
+def test_releases_are_complete(kind: str) -> None:
+    """Every release has an address, names without folders, and 64 hex digits for each file."""
+    found = RELEASES[kind]
+    assert all(mirror.startswith("http") and not mirror.endswith("/") for mirror in found.mirrors)
+    assert [file.name for file in found.files if "/" in file.name or len(bytes.fromhex(file.sha256)) != 32] == []
+    assert all(file.size_bytes > 0 for file in found.files)
