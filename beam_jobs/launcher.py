@@ -23,8 +23,8 @@ from gan_core.handoff import SPLITS, ImageRef
 from gan_core.normalization import Normalization
 from gan_core.progress import ReportProgress
 
-# Below this many pictures, a second process starts for longer than it saves. Measured in docs/data.md.
-MIN_PICTURES_FOR_PROCESSES = 1000
+# Below this many pictures, a second process costs more than it saves, although it starts while Beam is imported.
+MIN_PICTURES_FOR_PROCESSES = 256
 
 _ROUNDS = 4  # prepared, without duplicates, normalized, and once again where an interrupted job left other shards
 _LOG = logging.getLogger(__name__)

@@ -15,10 +15,10 @@ from functools import partial
 from typing import Any
 
 from beam_jobs import pool
-from beam_jobs.books import parse_name, read_names, record_failure, write_names
+from beam_jobs.books import read_names, record_failure, write_names
 from beam_jobs.quiet_beam import beam, quiet
 from beam_jobs.runner import make_pipeline
-from beam_jobs.shard_writer import ShardJob, finish_shard, prepare_shard
+from beam_jobs.shard_writer import ShardJob, finish_shard, prepare_lines
 from gan_core.errors import StageFailed
 from gan_core.handoff import ImageRef
 from gan_core.normalization import Normalization
@@ -57,11 +57,6 @@ class ShardByShard(beam.DoFn):  # type: ignore[misc]  # apache_beam has no types
             "finished shards are kept, run the same command again"
         )
         record_failure(self.job.draft, "pool", StageFailed(message))
-
-
-def prepare_lines(job: ShardJob, name: str, lines: Iterable[bytes]) -> None:
-    """Prepare a shard from lines of the names' files: parsing them is the worker's work too."""
-    prepare_shard(job, name, map(parse_name, lines))
 
 
 def prepare_shards(

@@ -1,4 +1,4 @@
-"""Apache Beam without its remarks. Import this module before any other import of apache_beam.
+"""Apache Beam without its remarks, and a little faster. Import this module before any other import of apache_beam.
 
 Without the Google Cloud extra, the import says `apitools not found` through `logging.warning`, which prints
 it and, if nobody has configured logging yet, installs a handler on the root logger that makes all later
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from collections.abc import Iterator
 
 
@@ -25,7 +26,22 @@ def _without_root_handler() -> Iterator[None]:
         root.removeHandler(placeholder)
 
 
-with _without_root_handler():
+@contextlib.contextmanager
+def _hidden(module: str) -> Iterator[None]:
+    """Let imports of `module` fail, where nobody has imported it before."""
+    hidden = module not in sys.modules
+    if hidden:
+        sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules[module]
+
+
+# Beam reads and writes MongoDB where its client is installed, and it is always installed with Beam; importing it takes
+# a sixth of the time of Beam's own import.
+with _without_root_handler(), _hidden("pymongo"):
     import apache_beam as beam
 
 __all__ = ["beam", "quiet"]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,12 +19,14 @@ from gan_core.errors import ConfigError, StageFailed
 # isort: split
 import grpc
 from apache_beam.options.pipeline_options import JobServerOptions, PipelineOptions, PortableOptions, StandardOptions
-from apache_beam.runners.portability.job_server import JavaJarJobServer, StopOnExitJobServer, SubprocessJobServer
+from apache_beam.runners.portability.job_server import StopOnExitJobServer, SubprocessJobServer
 from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.runner import create_runner
 from apache_beam.utils.subprocess_server import pick_port
 
 WORKER = "faceloom-worker"
+_POLL_SECONDS = 0.2
+_STOP_SECONDS = 10.0
 
 
 @contextlib.contextmanager
@@ -35,7 +40,7 @@ def job_server(args: Sequence[str]) -> Iterator[list[str]]:
         args: Beam's options, as after `--` on the command line.
 
     Yields:
-        the options with which the runner finds its server, and its workers their program.
+        the options with which the runner finds its server, and the server finds the program of the workers.
 
     Raises:
         ConfigError: the options do not fit, or there is no Java. StageFailed: the server does not start.
@@ -47,24 +52,22 @@ def job_server(args: Sequence[str]) -> Iterator[list[str]]:
         yield list(args)
         return
     args = [*args, *worker_options(runner, args)]
-    if options.view_as(PortableOptions).job_endpoint:
-        yield args
-        return
-    (port,) = pick_port(options.view_as(JobServerOptions).job_port)
-    options.view_as(JobServerOptions).job_port = port
-    server = runner.default_job_server(options)
+    given = options.view_as(JobServerOptions)
+    given.job_port = pick_port(given.job_port)[0]
+    server = None if options.view_as(PortableOptions).job_endpoint else runner.default_job_server(options)
     server = server._job_server if isinstance(server, StopOnExitJobServer) else server
-    if not isinstance(server, SubprocessJobServer):
+    if not isinstance(server, SubprocessJobServer):  # the one that submits a jar by HTTP runs in this process
         yield args
         return
-    if isinstance(server, JavaJarJobServer):
-        _check_java(name, options)
-    try:
-        _start(server, name)
-        yield [*args, f"--job_endpoint=localhost:{port}"]
-    finally:
-        if server._server is not None:  # what stop() asks for; it is missing where the jar could not be had
-            server.stop()
+    if shutil.which(given.job_server_java_launcher) is None:
+        raise ConfigError(
+            f"{name} starts a job server in Java, and there is no '{given.job_server_java_launcher}' here; install "
+            "Java 17, or name a server that runs with --job_endpoint=HOST:PORT"
+        )
+    with tempfile.TemporaryDirectory(prefix="faceloom-job-server-") as folder:
+        server._artifacts_dir = given.artifacts_dir or folder
+        with _running(_command(server, name), Path(folder) / "log", f"localhost:{given.job_port}", name):
+            yield [*args, f"--job_endpoint=localhost:{given.job_port}"]
 
 
 def worker_options(runner: PortableRunner, args: Sequence[str]) -> list[str]:
@@ -86,19 +89,36 @@ def worker_options(runner: PortableRunner, args: Sequence[str]) -> list[str]:
     return ["--environment_type=PROCESS", f"--environment_config={json.dumps({'command': str(command)})}"]
 
 
-def _check_java(name: str, options: PipelineOptions) -> None:
-    launcher = options.view_as(JobServerOptions).job_server_java_launcher
-    if shutil.which(launcher) is None:
-        raise ConfigError(
-            f"{name} starts a job server in Java, and there is no '{launcher}' here; install Java 17, or name a "
-            "server that runs with --job_endpoint=HOST:PORT"
-        )
-
-
-def _start(server: SubprocessJobServer, name: str) -> None:
+def _command(server: SubprocessJobServer, name: str) -> list[str]:
+    """Return the command line of a job server. The first time Beam fetches its jar, a few hundred MB."""
     try:
-        server.start()
-    except ValueError as error:
-        raise ConfigError(f"{name} cannot start its job server: {' '.join(str(error).split())}") from None
-    except (RuntimeError, OSError, grpc.RpcError) as error:
-        raise StageFailed(f"{name} cannot start its job server: {' '.join(str(error).split())}") from None
+        return list(map(str, server.subprocess_cmd_and_endpoint()[0]))
+    except (ValueError, RuntimeError, OSError) as error:
+        raise ConfigError(f"{name} has no job server: {' '.join(str(error).split())}") from None
+
+
+@contextlib.contextmanager
+def _running(command: Sequence[str], log: Path, address: str, name: str) -> Iterator[None]:
+    """Run a server until the block ends; enter it when the server answers."""
+    with log.open("wb") as stream, subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT) as process:
+        try:
+            with grpc.insecure_channel(address) as channel:
+                ready = grpc.channel_ready_future(channel)
+                while process.poll() is None and not _is_ready(ready):
+                    time.sleep(_POLL_SECONDS)
+            if process.returncode is not None:
+                said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+                raise StageFailed(f"the job server of {name} ended with status {process.returncode}: {said[0]}")
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _is_ready(ready: grpc.Future) -> bool:
+    with contextlib.suppress(grpc.FutureTimeoutError):
+        ready.result(timeout=_POLL_SECONDS)
+    return bool(ready.done())

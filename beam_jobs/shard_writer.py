@@ -24,6 +24,7 @@ from beam_jobs.books import (
     ShardProgress,
     failure,
     finished,
+    parse_name,
     read_dropped,
     read_receipt,
     record_failure,
@@ -59,6 +60,11 @@ class ShardJob:
     recipe: str
     landmark_count: int
     owner: str
+
+
+def prepare_lines(job: ShardJob, name: str, lines: Iterable[bytes]) -> None:
+    """Prepare a shard from lines of the names' files: parsing them is the worker's work too."""
+    prepare_shard(job, name, map(parse_name, lines))
 
 
 def prepare_shard(job: ShardJob, name: str, refs: Iterable[ImageRef]) -> None:

@@ -1,4 +1,4 @@
-"""The loop that everybody writes: Pillow opens, crops and resizes picture after picture, the result goes into TFRecords.
+"""The loop that everybody writes: Pillow opens, crops and resizes picture after picture; TFRecords take the result.
 
 Without checks, rejects, statistics, checksums of files, resume: what decoding, resizing and writing cost alone.
 With `--processes N` each of N forked processes takes an equal share: the limit of what N cores can do.
@@ -8,13 +8,26 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image
 
-from beam_jobs.crops import crop_box
 from gan_core.records import encode_example, write_record
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom
+
+
+def _centre(width: int, height: int) -> Box:
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side
+
+
+CROPS: dict[str, Callable[[int, int], Box]] = {
+    "celeba-148": lambda width, height: (15, 35, 163, 183),  # of 178x218
+    "center": _centre,
+}
 
 
 def prepare(paths: Sequence[Path], out: Path, crop: str, side: int, *, scaled_decode: bool = False) -> None:
@@ -23,7 +36,7 @@ def prepare(paths: Sequence[Path], out: Path, crop: str, side: int, *, scaled_de
     Args:
         paths: the pictures.
         out: the file.
-        crop: a name of docs/data.md, see `beam_jobs.crops.crop_box`.
+        crop: a key of CROPS.
         side: of the result, pixels.
         scaled_decode: let libjpeg decode at 1/2, 1/4 or 1/8 where both sides keep twice the result's.
     """
@@ -32,9 +45,8 @@ def prepare(paths: Sequence[Path], out: Path, crop: str, side: int, *, scaled_de
             with Image.open(path) as image:
                 if scaled_decode:
                     image.draft(None, (2 * side, 2 * side))
-                box = crop_box(*image.size, crop)
-                cut = image.convert("RGB").crop((box.left, box.top, box.left + box.width, box.top + box.height))
-                pixels = cut.resize((side, side), Image.Resampling.LANCZOS).tobytes()
+                square = image.convert("RGB").crop(CROPS[crop](*image.size))
+                pixels = square.resize((side, side), Image.Resampling.LANCZOS).tobytes()
             features = {"image": pixels, "shape": (side, side, 3), "key": path.name.encode()}
             write_record(stream, encode_example(features))
 
@@ -44,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pillow_loop", description=__doc__)
     parser.add_argument("folder", type=Path, help="pictures, at any depth")
     parser.add_argument("out", type=Path, help="a folder for the TFRecords; it is made")
-    parser.add_argument("--crop", default="celeba-148", help="a named crop (default: %(default)s)")
+    parser.add_argument("--crop", default="celeba-148", choices=CROPS, help="default: %(default)s")
     parser.add_argument("--resolution", type=int, default=64, help="pixels (default: %(default)s)")
     parser.add_argument("--processes", type=int, default=1, help="default: %(default)s, which forks nothing")
     parser.add_argument("--scaled-decode", action="store_true", help="let libjpeg shrink while it decodes")

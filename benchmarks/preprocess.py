@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -59,11 +58,17 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--all", action="store_true", help="every experiment, about 20 minutes on two quiet cores")
     parser.add_argument("--only", nargs="+", default=[], choices=EXPERIMENTS, help="these experiments alone")
-    parser.add_argument("--tiny", action="store_true", help="a few hundred pictures: does it work? The numbers say nothing")
+    parser.add_argument(
+        "--tiny", action="store_true", help="a few hundred pictures: does it work? The numbers say nothing"
+    )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="results (default: %(default)s)")
     parser.add_argument("--docs", type=Path, help="a folder whose *.md have marked tables to fill; plots go to images/")
-    parser.add_argument("--scratch", type=Path, help="a folder for pictures and what is made of them, 5 GB; pictures stay")
-    parser.add_argument("--celeba", type=Path, help="a folder with img_align_celeba.zip or img_align_celeba/, and lists")
+    parser.add_argument(
+        "--scratch", type=Path, help="a folder for pictures and what is made of them, 5 GB; pictures stay"
+    )
+    parser.add_argument(
+        "--celeba", type=Path, help="a folder with img_align_celeba.zip or img_align_celeba/, and lists"
+    )
     parser.add_argument("--portraits", type=Path, help="a zip of JPEG portraits with sides of 300 pixels and more")
     parser.add_argument("--dataset-tool", type=Path, help="StyleGAN3's dataset_tool.py; without, it is left out")
     parser.add_argument(

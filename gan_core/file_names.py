@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
+_STEM = re.compile(r"(.+)\.[^.]{0,5}", re.DOTALL)  # a name with an extension
 _UNSAFE = re.compile(r"[^\w.\-]")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # Windows' devices
 _LONGEST_BYTES = 120  # of one part of a path; file systems take 255
@@ -14,8 +15,7 @@ class FileNames:
     """Gives names, and remembers them: "a.jpg", "a.png" and "A.png" must not become the same file."""
 
     def __init__(self) -> None:
-        self._files: set[str] = set()
-        self._folders: set[str] = set()
+        self._given: set[str] = set()
 
     def of(self, folder: str, key: str, mirrored: bool) -> str:
         """Return the name of a picture's PNG file below `folder`, with forward slashes.
@@ -24,30 +24,25 @@ class FileNames:
         an underscore; a name that is changed by that, or was given before, ends in 8 hex digits of the key's SHA-256.
         """
         *parents, last = key.split("/")
-        stem, ending = last.rpartition(".")[::2] if "." in last[1:] else (last, "")
-        stem = stem if ending and len(ending) <= 5 else last
-        parts = [_safe(part) for part in (*parents, stem)]
-        exact = parts == [*parents, stem]
+        stem = _STEM.fullmatch(last)
+        last = stem[1] if stem else last
+        parts = [*map(_safe_folder, parents), _safe(last)]
         name = "/".join(parts) + ("-mirrored" if mirrored else "")
-        if not exact or self._is_taken(f"{folder}/{name}.png"):
-            name += f"-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
-        self._take(f"{folder}/{name}.png")
-        return f"{name}.png"
-
-    def _is_taken(self, path: str) -> bool:
-        folded = path.casefold()
-        return folded in self._files or folded in self._folders or any(up in self._files for up in _above(folded))
-
-    def _take(self, path: str) -> None:
-        folded = path.casefold()
-        self._files.add(folded)
-        self._folders.update(_above(folded))
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        candidates = [name] if parts == [*parents, last] else []
+        for candidate in (*candidates, *(f"{name}-{digest[:length]}" for length in (8, 16, 64))):
+            # Some file systems do not tell upper from lower case.
+            path = f"{folder}/{candidate}".casefold()
+            if path not in self._given:
+                break
+        self._given.add(path)
+        return f"{candidate}.png"
 
 
-def _above(path: str) -> list[str]:
-    """Return all folders that a path lies in."""
-    parts = path.split("/")
-    return ["/".join(parts[:length]) for length in range(1, len(parts))]
+def _safe_folder(part: str) -> str:
+    # No file's name, so that a file and a folder never want the same one.
+    safe = _safe(part)
+    return f"{safe}_" if safe.lower().endswith(".png") else safe
 
 
 def _safe(part: str) -> str:

@@ -220,7 +220,7 @@ def _left_out(listed: tuple[str, Shard] | None, read: int) -> str:
 
 def _total_problems(dataset: DatasetManifest, account: _Account) -> list[Problem]:
     """Return where the records of all shards together are not what the manifest says."""
-    checks: tuple[Callable[[DatasetManifest, _Account], str | None], ...] = (_statistics, _copies, _licences)
+    checks: tuple[Callable[[DatasetManifest, _Account], str | None], ...] = (_counts, _statistics, _copies, _licences)
     found = [Problem(artifacts.MANIFEST, None, what) for check in checks if (what := check(dataset, account))]
     rejects = _rejects(dataset)
     return [*found, Problem(REJECTS, None, rejects)] if rejects else found
@@ -234,6 +234,13 @@ def _statistics(dataset: DatasetManifest, account: _Account) -> str | None:
         if not np.allclose(dataset.statistics.get(name, math.nan), value, rtol=_TOLERANCE, atol=_TOLERANCE):
             return f"statistics.{name} is {dataset.statistics.get(name)}, and the training pictures have {value}"
     return None
+
+
+def _counts(dataset: DatasetManifest, account: _Account) -> str | None:
+    listed, rejects = sum(dataset.source.get("counts", {}).values()), sum(dataset.rejects.values())
+    if listed == account.originals.total() + rejects:
+        return None
+    return f"{listed} pictures in source.counts became {account.originals.total()} records and {rejects} rejects"
 
 
 def _copies(dataset: DatasetManifest, account: _Account) -> str | None:

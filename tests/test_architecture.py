@@ -154,10 +154,14 @@ def test_crops_filters_and_normalizations_are_those_of_images() -> None:
     """Every `data.crop`, `data.filter` and `data.normalize` is known, and no crop lacks its option."""
     import numpy as np
 
-    from beam_jobs.images import CELEBA_BOXES, NORMALIZATIONS, resize
+    from beam_jobs.colours import BACKGROUNDS
+    from beam_jobs.images import CELEBA_BOXES, FILTERS, resize
+    from gan_core.normalization import NORMALIZATIONS
 
-    assert set(CROPS) == choices("data", "crop") == {*CELEBA_BOXES, "center", "none"}
+    assert set(CROPS) == choices("data", "crop") == {*CELEBA_BOXES, "landmarks", "center", "none"}
     assert choices("data", "normalize") == set(NORMALIZATIONS)
+    assert choices("data", "background") == set(BACKGROUNDS)
+    assert choices("data", "filter") == set(FILTERS)
     for name in choices("data", "filter"):
         assert resize(np.full((4, 4, 3), 7, np.uint8), 2, name).tolist() == [[[7] * 3] * 2] * 2
     assert DataConfig().crop in CROPS

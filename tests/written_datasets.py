@@ -106,7 +106,7 @@ def write_dataset(
                 shard = {"name": path.name, "count": count, "sha256": artifacts.sha256_file(path)}
                 shards.setdefault(split, []).append(shard)
         (draft / "rejects.jsonl").write_text("".join(json.dumps(line) + "\n" for line in rejects))
-        landmark_count = len(listed[0].landmarks)
+        landmark_count, asked = len(listed[0].landmarks), len(splits["train"]) + len(rejects)
         fields = {
             "name": "Written Faces",
             "resolution": side,
@@ -125,7 +125,7 @@ def write_dataset(
                 "kind": "folder",
                 "name": "Written Faces",
                 "fingerprint": "f" * 64,
-                "counts": {split: len(chosen) for split, chosen in splits.items() if chosen},
+                "counts": {split: len(chosen) for split, chosen in splits.items() if chosen} | {"train": asked},
             },
             "created_by": {"faceloom": "tests"},
             "attribute_names": list(ATTRIBUTE_NAMES[: len(listed[0].attributes)]),

@@ -11,7 +11,7 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 Facts = tuple[int, int]
 """Size in bytes and modification time in nanoseconds of an archive: one that differs is another archive."""
@@ -24,12 +24,57 @@ def facts_of(path: Path) -> Facts:
     return _pair(path.stat())
 
 
-def facts_of_stream(stream: BinaryIO, path: Path) -> Facts:
-    """Return size and modification time of an open file; of its path where it has no descriptor (object storage)."""
-    try:
-        return _pair(os.fstat(stream.fileno()))
-    except io.UnsupportedOperation:
-        return facts_of(path)
+class ArchiveFile(io.RawIOBase):
+    """A file on this machine that threads may read at once, at any place; closed when nobody holds it any more.
+
+    Raises:
+        OSError: the file cannot be opened or read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._position = 0
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return up to `size` bytes from `offset`; fewer at the end."""
+        data = os.pread(self._descriptor, size, offset)
+        while 0 < len(data) < size:  # a call returns 2 GiB at most
+            more = os.pread(self._descriptor, size - len(data), offset + len(data))
+            if not more:
+                break
+            data += more
+        return data
+
+    def facts(self) -> Facts:
+        """Return size and modification time as they are now."""
+        return _pair(os.fstat(self._descriptor))
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move the place of `readinto`, and return it."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.facts()[0]}[whence]
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill the buffer from the present place, and move on."""
+        data = self.read_at(self._position, len(buffer))
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        """Close the file; see `io.IOBase.close`."""
+        if not self.closed and "_descriptor" in vars(self):
+            os.close(self._descriptor)
+        super().close()
 
 
 def opened(open_archive: Callable[[Path], T], path: Path, facts: Facts) -> T:
@@ -46,5 +91,4 @@ def _opened(open_archive: Callable[[Path], Any], path: Path, _: Facts, __: int) 
 
 
 def _pair(facts: os.stat_result) -> Facts:
-    # Object storage may lack the nanoseconds.
-    return facts.st_size, getattr(facts, "st_mtime_ns", 0)
+    return facts.st_size, facts.st_mtime_ns

@@ -45,7 +45,7 @@ def from_pickle(data: bytes, name: str) -> tuple[Pixels, Labels]:
     Raises:
         DataError: it has another form, or is a pickle that asks for more than arrays, text and numbers.
     """
-    batch = _by_text(safe_pickle.load(data, name), name)
+    batch = _by_text(safe_pickle.unpickled(data, name), name)
     pixels, labels = batch.get("data"), batch.get("labels")
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (_PIXEL_BYTES,):
         raise DataError(f"{name} has no array 'data' of uint8 [N, {_PIXEL_BYTES}]; get the official file again")
@@ -63,7 +63,7 @@ def names_of_text(data: bytes) -> tuple[str, ...]:
 
 def names_of_pickle(data: bytes, name: str) -> tuple[str, ...]:
     """Return the names of the classes from batches.meta. Raises DataError when there are none."""
-    names = _by_text(safe_pickle.load(data, name), name).get("label_names")
+    names = _by_text(safe_pickle.unpickled(data, name), name).get("label_names")
     if not isinstance(names, list) or not names or not all(isinstance(text, str | bytes) for text in names):
         raise DataError(f"{name} has no list 'label_names'; get the official file again")
     return tuple(_text(text) for text in names)

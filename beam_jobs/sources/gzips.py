@@ -5,7 +5,8 @@ from __future__ import annotations
 import bisect
 import threading
 import zlib
-from typing import Any, BinaryIO
+from collections.abc import Callable
+from typing import Any
 
 _GZIP = 31  # zlib.decompressobj: gzip header and trailer, the CRC-32 and the length are checked
 _CHUNK_BYTES = 1 << 16
@@ -32,8 +33,9 @@ class GzipWindows:
     1.3 GB of CelebA have a mark every 2 MiB. The same idea with an index on disk is zlib's examples/zran.c.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+    def __init__(self, read_at: Callable[[int, int], bytes]) -> None:
+        """Take what reads the compressed file: (offset, size) -> bytes, fewer at its end only."""
+        self._read_compressed = read_at
         self._lock = threading.Lock()
         self._spacing = _FIRST_SPACING_BYTES
         self._end: int | None = None
@@ -63,10 +65,6 @@ class GzipWindows:
             while self._fill():
                 self._cursor.take(_PIECE_BYTES)
 
-    def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
-
     def _go_to(self, offset: int) -> None:
         mark = self._marks[bisect.bisect_right(self._marks, offset, key=lambda mark: mark.position) - 1]
         if not mark.position <= self._cursor.position <= offset:
@@ -80,8 +78,7 @@ class GzipWindows:
         while not cursor.ahead:
             if cursor.position >= self._marks[-1].position + self._spacing and not cursor.decompressor.eof:
                 self._mark(cursor)
-            self._stream.seek(cursor.consumed)
-            data = self._stream.read(_CHUNK_BYTES)
+            data = self._read_compressed(cursor.consumed, _CHUNK_BYTES)
             if cursor.decompressor.eof:
                 # A gzip file may have several members; zeros after the last are padding, else it is no gzip any more.
                 if not data.startswith(b"\x1f\x8b"):

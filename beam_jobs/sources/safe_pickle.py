@@ -19,7 +19,7 @@ MAX_OPCODES = 4_000_000  # an official batch of CIFAR-10 has 5 for each picture
 _MAX_NUMBER_BYTES = 9  # a signed 64-bit integer
 
 
-def load(data: bytes, name: str) -> Any:
+def unpickled(data: bytes, name: str) -> Any:
     """Return what a pickle of protocol 0 to 4 holds, as Python 2 or 3 wrote it.
 
     Args:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
-import threading
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Protocol
 
 from beam_jobs.decoding import Reject
-from beam_jobs.sources.archives import Facts, facts_of_stream, opened
+from beam_jobs.sources.archives import ArchiveFile, Facts, opened
 from beam_jobs.sources.gzips import DamagedGzip, GzipWindows
 from beam_jobs.sources.listing import Found, Listing, check_size, entry_name, is_picture, printable
 from beam_jobs.sources.tar_entries import DamagedTar, TarEntry, tar_entries
@@ -31,10 +31,6 @@ class Content(Protocol):
 
     def check_rest(self) -> None:
         """Read what was not read yet, where that shows damage. Raises OSError and DamagedGzip."""
-        ...
-
-    def close(self) -> None:
-        """Close the file."""
         ...
 
 
@@ -154,48 +150,30 @@ class Tar:
 
 
 class _Plain:
-    """An uncompressed file."""
+    """The bytes of a file as they are."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._lock = threading.Lock()
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        with self._lock:
-            self._stream.seek(offset)
-            return self._stream.read(size)
+    def __init__(self, read_at: Callable[[int, int], bytes]) -> None:
+        self.read_at = read_at
 
     def check_rest(self) -> None:
         """Nothing would show damage."""
-
-    def close(self) -> None:
-        self._stream.close()
 
 
 class _OpenTar:
     """An open archive of this process."""
 
-    def __init__(self, path: Path, stream: BinaryIO, content: Content) -> None:
-        self.content = content
-        self._path = path
-        self._stream = stream
-
-    def facts(self) -> Facts:
-        """Return size and modification time as they are now."""
-        return facts_of_stream(self._stream, self._path)
-
-    def __del__(self) -> None:
-        self.content.close()
+    def __init__(self, path: Path, pack: Callable[[Callable[[int, int], bytes]], Content]) -> None:
+        file = ArchiveFile(path)
+        self.facts = file.facts
+        self.content = pack(file.read_at)
 
 
 def _open_plain(path: Path) -> _OpenTar:
-    stream = path.open("rb")
-    return _OpenTar(path, stream, _Plain(stream))
+    return _OpenTar(path, _Plain)
 
 
 def _open_gzipped(path: Path) -> _OpenTar:
-    stream = path.open("rb")
-    return _OpenTar(path, stream, GzipWindows(stream))
+    return _OpenTar(path, GzipWindows)
 
 
 class _Window(io.RawIOBase):

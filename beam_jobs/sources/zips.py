@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import lzma
 import stat
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, BinaryIO, ClassVar, cast
+from typing import BinaryIO, ClassVar, cast
 
 from beam_jobs.decoding import Reject
-from beam_jobs.sources.archives import Facts, opened
+from beam_jobs.sources.archives import ArchiveFile, Facts, opened
 from beam_jobs.sources.listing import Found, Listing, check_size, entry_name
 from gan_core.errors import DataError
 from gan_core.handoff import ImageRef
@@ -96,12 +97,7 @@ class _OpenZip:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._stream: IO[bytes] = path.open("rb")
-            try:
-                self.archive = zipfile.ZipFile(self._stream)
-            except BaseException:
-                self._stream.close()
-                raise
+            self.archive = zipfile.ZipFile(io.BufferedReader(ArchiveFile(path)))
         except DAMAGE as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
             raise DataError(f"{path} is not a readable zip archive ({reason}); copy or download it again") from None
@@ -116,10 +112,6 @@ class _OpenZip:
     def find(self, name: str) -> zipfile.ZipInfo:
         """Return an entry, the last of its name. Raises KeyError."""
         return self._renamed.get(name) or self.archive.getinfo(name)
-
-    def __del__(self) -> None:
-        if "_stream" in vars(self):
-            self._stream.close()
 
 
 def _stamp(entry: zipfile.ZipInfo) -> str:

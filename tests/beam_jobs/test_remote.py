@@ -109,9 +109,9 @@ def test_the_server_runs_while_the_pipeline_does(tmp_path: Path, monkeypatch: py
         (
             ["--flink_job_server_jar=no.jar"],
             ConfigError,
-            "FlinkRunner cannot start its job server: Unable to parse jar",
+            "FlinkRunner has no job server: Unable to parse jar URL",
         ),
-        ([], StageFailed, "FlinkRunner cannot start its job server: Service failed to start up with error 3"),
+        ([], StageFailed, "the job server of FlinkRunner ended with status 1: no port is free"),
     ],
     ids=["no Java", "no jar", "it ends at once"],
 )
@@ -120,6 +120,6 @@ def test_a_server_that_does_not_start(
 ) -> None:
     """Each reason why there is no job server becomes one line."""
     with pytest.raises(error) as caught:
-        options_within([*java(tmp_path, "raise SystemExit(3)"), *change])
+        options_within([*java(tmp_path, "raise SystemExit('no port is free')"), *change])
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,26 @@ def test_processes_follow_the_options(args: list[str], processes: int | None, mo
     """Beam's options say how many local processes write shards; 0 is one a core, and a named runner has its own."""
     monkeypatch.setattr("beam_jobs.runner.cores", lambda: 2)
     assert processes_asked(args) == processes
+
+
+def test_pool_workers_import_no_beam() -> None:
+    """What the pool's processes run needs neither Beam nor TensorFlow: they start in half a second."""
+    code = (
+        "import sys, beam_jobs.pool, beam_jobs.shard_writer\n"
+        "from beam_jobs.sources.registry import SOURCES\n"
+        "sys.exit(', '.join({'apache_beam', 'tensorflow', 'prefect'} & sys.modules.keys()) or 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_beam_leaves_the_mongodb_client_alone() -> None:
+    """Beam is imported without the client of MongoDB, which is there, and stays importable."""
+    code = (
+        "import sys\n"
+        "from beam_jobs.quiet_beam import beam\n"
+        "assert not any(name.partition('.')[0] == 'pymongo' for name in sys.modules)\n"
+        "import pymongo\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

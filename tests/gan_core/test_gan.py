@@ -57,14 +57,13 @@ def test_one_call_equals_single_steps() -> None:
     assert differing(together.state(), apart.state()) == []
 
 
-@pytest.mark.parametrize("name", NORMALIZATIONS)
-def test_restore_continues_bit_for_bit(name: str) -> None:
+def test_restore_continues_bit_for_bit() -> None:
     """A new object with the restored state goes on exactly as the old one does, dropout included."""
     images = batches(4)
-    whole, first = Gan(CONFIG, normalization(name)), Gan(CONFIG, normalization(name))
+    whole, first = Gan(CONFIG), Gan(CONFIG)
     advance(whole, images, 0)
     advance(first, images[:2], 0)
-    second = Gan(with_train(steps_per_execution=7), normalization(name))
+    second = Gan(with_train(steps_per_execution=7))
     second.restore(first.state())
     advance(second, images[2:], 2)
     assert differing(whole.state(), second.state()) == []
@@ -161,10 +160,11 @@ def test_the_default_normalization_is_that_of_tanh() -> None:
     assert [gan.generator.layers[-1].name for gan in (given, default)] == ["image", "image"]
 
 
-@pytest.mark.parametrize("name", ["[0,1]", "mean-deviation"])
-@pytest.mark.parametrize("changes", [{}, {"precision": "mixed_bfloat16"}, {"xla": True}])
+@pytest.mark.parametrize(
+    ("name", "changes"), [("[0,1]", {"xla": True}), ("mean-deviation", {"precision": "mixed_bfloat16"})]
+)
 def test_every_normalization_trains(name: str, changes: dict[str, object]) -> None:
-    """Generated pictures are in the range of the real ones, also in half precision and compiled; losses are finite."""
+    """Compiled and in half precision, losses are finite, and generated pictures lie in the range of the real ones."""
     form = normalization(name)
     gan = Gan(with_train(**changes), form)
     advance(gan, batches(2), 0)

@@ -222,7 +222,8 @@ def test_a_key_may_not_be_in_two_splits(tmp_path: Path) -> None:
     ("changes", "problem"),
     [
         ({"licences": {"CC": 3}}, "manifest.json: licences is {'CC': 3}, and the records have {}"),
-        ({"rejects": {"empty": 1}}, "rejects.jsonl: has {}, and the manifest says {'empty': 1}"),
+        ({"source": {"counts": {"train": 4}}}, "manifest.json: 4 pictures in source.counts became 3 records and 0 "
+         "rejects"),
         ({"features": {}}, "manifest.json: describes no features; run `faceloom prepare` again"),
         ({"attribute_names": ["a"]}, "train-00000-of-00001.tfrecord at byte 0: record 1: it has 2 attributes, and there"
          " are 1 attribute_names (3 of 3 records not checked)"),
@@ -234,6 +235,18 @@ def test_what_the_manifest_claims_is_counted(tmp_path: Path, changes: dict[str, 
     """Licences, rejects, features and names are held against the records."""
     found = verify_dataset(write_dataset(tmp_path / "set", pictures(3), changes=changes).path)
     assert [str(one) for one in found.problems] == [problem]
+
+
+def test_rejects_are_counted(tmp_path: Path) -> None:
+    """The reasons in rejects.jsonl are those of the manifest; a line that is none is named."""
+    reject = {"key": "x.jpg", "reason": "truncated", "detail": "it ends"}
+    dataset = write_dataset(tmp_path / "1", pictures(3), rejects=[reject], changes={"rejects": {"empty": 1}})
+    problem = "has {'truncated': 1}, and the manifest says {'empty': 1}"
+    assert verify_dataset(dataset.path).problems == (Problem("rejects.jsonl", None, problem),)
+    dataset = write_dataset(tmp_path / "2", pictures(3))
+    (dataset.path / "rejects.jsonl").write_text("{}\n")
+    _sign(dataset.path)
+    assert verify_dataset(dataset.path).problems == (Problem("rejects.jsonl", None, "cannot be read: 'reason'"),)
 
 
 def test_missing_copies_are_counted(tmp_path: Path) -> None:
