@@ -153,8 +153,8 @@ def read_names(draft: Path, name: str) -> Iterator[tuple[str, bytes]]:
 def parse_name(line: bytes) -> ImageRef:
     """Return the picture of a line."""
     _, content, span = json.loads(line)
-    fields: list[Any] = [tuple(field) if isinstance(field, list) else field for field in content]
-    return ImageRef(*fields, span=tuple(span))
+    fields: list[Any] = [tuple(field) if isinstance(field, list) else field for field in [*content, span]]
+    return ImageRef(*fields)
 
 
 def stop_work(draft: Path) -> None:

@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -26,9 +27,11 @@ __all__ = [
     "REASONS",
     "TRANSIENT_REASONS",
     "Bounds",
+    "Decoded",
     "Pixels",
     "Reject",
     "decode",
+    "decode_reduced",
     "quiet_pillow",
 ]
 
@@ -49,9 +52,32 @@ _ICO_SIGNATURE = b"\0\0\1\0"
 _LOW_GREY_STEPS = {"L;2": 85, "L;4": 17}  # PNG: 2-bit and 4-bit greys -> grey levels
 
 
-def decode(
-    data: bytes, channels: int = 3, background: str = "white", bounds: Bounds | None = None, *, shrink_to: int = 0
-) -> Pixels:
+@dataclass(frozen=True)
+class Decoded:
+    """An upright picture of `width` x `height` pixels, of which libjpeg may have made fewer.
+
+    Attributes:
+        pixels: uint8 [ceil(height / reduction), ceil(width / reduction), C]; each stands for reduction x reduction
+            pixels of the file, the last ones for fewer.
+        width: of the file's picture, upright.
+        height: of the file's picture, upright.
+        reduction: 1, 2, 4 or 8.
+    """
+
+    pixels: Pixels
+    width: int
+    height: int
+    reduction: int = 1
+
+
+def decode(data: bytes, channels: int = 3, background: str = "white", bounds: Bounds | None = None) -> Pixels:
+    """Return all pixels of a picture file, uint8 [H, W, channels]; see `decode_reduced`."""
+    return decode_reduced(data, channels, background, bounds).pixels
+
+
+def decode_reduced(
+    data: bytes, channels: int = 3, background: str = "white", bounds: Bounds | None = None, *, keep_side: int = 0
+) -> Decoded:
     """Decode a picture file, upright, opaque and in sRGB; of an animation, the first frame.
 
     EXIF orientation is applied, transparency is laid over `background`, an embedded colour profile other than sRGB is
@@ -62,10 +88,7 @@ def decode(
         channels: 3 for RGB, 1 for luminance (ITU-R 601-2, as Pillow's mode L).
         background: white, black or gray, what shows through transparent pixels.
         bounds: pictures outside are rejected, by their header as far as it tells.
-        shrink_to: let libjpeg scale by 1/2, 1/4 or 1/8 while both sides stay at least this long; 0 is off.
-
-    Returns:
-        uint8 [H, W, channels].
+        keep_side: let libjpeg scale by 1/2, 1/4 or 1/8 while both sides stay at least this long; 0 is off.
 
     Raises:
         Reject: with one of REASONS.
@@ -77,20 +100,18 @@ def decode(
     with _open(data, bounds.max_pixels) as image:
         bounds.check_size(*image.size)
         _check_aspect_early(image, bounds)
-        header_size = image.size
-        if shrink_to:
-            # Both arguments come from the header and the config, so equal bytes give equal pixels.
-            image.draft(image.mode, (shrink_to, shrink_to))
-        drafted = image.size != header_size
+        size = image.size
         with _decoder_errors():
+            reduction = _reduce(image, keep_side)
             loaded = _load(image, data, bounds.max_pixels)
-            if not drafted:
-                bounds.check_size(*loaded.size)  # an icon may hold a larger picture than it says
+            if reduction == 1:
+                size = loaded.size  # an icon may hold a larger picture than it says
+                bounds.check_size(*size)
             orientation = _orientation(image)
-            width, height = header_size if drafted else loaded.size
-            bounds.check_aspect(*((height, width) if orientation in _LYING else (width, height)))
+            width, height = size[::-1] if orientation in _LYING else size
+            bounds.check_aspect(width, height)
             pixels = to_uint8(_turned(loaded, orientation), background)
-    return np.ascontiguousarray(with_channels(pixels, channels))
+    return Decoded(np.ascontiguousarray(with_channels(pixels, channels)), width, height, reduction)
 
 
 def quiet_pillow() -> None:
@@ -118,6 +139,18 @@ def _open(data: bytes, max_pixels: int) -> ImageFile.ImageFile:
         raise Reject("too-large", _describe(error)) from None
     except Exception as error:
         raise Reject("damaged", _describe(error)) from None
+
+
+def _reduce(image: ImageFile.ImageFile, keep_side: int) -> int:
+    """Have libjpeg decode at 1 / (what is returned); depends on header and argument alone."""
+    width, height = image.size
+    possible = [by for by in (2, 4, 8) if keep_side and min(width, height) >= by * keep_side]
+    if not possible:
+        return 1
+    reduction = possible[-1]
+    if (width % reduction or height % reduction) and _orientation(image) != 1:
+        return 1  # the last pixels, which stand for fewer, would come to lie first
+    return reduction if image.draft(image.mode, (width // reduction, height // reduction)) else 1
 
 
 def _load(image: ImageFile.ImageFile, data: bytes, max_pixels: int) -> Image.Image:

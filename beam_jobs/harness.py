@@ -13,14 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-
-from beam_jobs.quiet_beam import beam  # noqa: F401  # first, so that the imports below are quiet
-
-# isort: split
-import grpc
-from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_api_pb2_grpc, endpoints_pb2
-from apache_beam.runners.worker import sdk_worker_main
-from google.protobuf import json_format, text_format
+from typing import Any
 
 _CHECK_SECONDS = 1.0
 _PROVISION_SECONDS = 60.0
@@ -28,9 +21,12 @@ _PROVISION_SECONDS = 60.0
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Serve the runner until it ends the connection, or until the process that started this one is gone."""
+    # Before Beam is imported, which takes seconds: who is the parent cannot be asked when it is gone.
     threading.Thread(target=_end_with, args=(os.getppid(),), name="launcher-watch", daemon=True).start()
     given = parse(sys.argv[1:] if argv is None else argv)
     os.environ |= environment(given, provision(given.provision_endpoint, given.id))
+    from apache_beam.runners.worker import sdk_worker_main
+
     sdk_worker_main.main([])
 
 
@@ -44,8 +40,14 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_known_args(argv)[0]
 
 
-def provision(address: str, worker_id: str) -> beam_provision_api_pb2.ProvisionInfo:
-    """Return what the runner tells its workers: options of the pipeline, endpoints that the command line lacks."""
+def provision(address: str, worker_id: str) -> Any:
+    """Return what the runner tells its workers, a ProvisionInfo: options, addresses that the command line lacks."""
+    from beam_jobs.quiet_beam import beam  # noqa: F401  # first, so that the imports below are quiet
+
+    # isort: split
+    import grpc
+    from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_api_pb2_grpc
+
     with grpc.insecure_channel(address) as channel:
         service = beam_provision_api_pb2_grpc.ProvisionServiceStub(channel)
         request = beam_provision_api_pb2.GetProvisionInfoRequest()
@@ -55,8 +57,10 @@ def provision(address: str, worker_id: str) -> beam_provision_api_pb2.ProvisionI
         ).info
 
 
-def environment(given: argparse.Namespace, info: beam_provision_api_pb2.ProvisionInfo) -> dict[str, str]:
-    """Return the variables that `sdk_worker_main` reads."""
+def environment(given: argparse.Namespace, info: Any) -> dict[str, str]:
+    """Return the variables that `sdk_worker_main` reads, from `parse` and `provision`."""
+    from google.protobuf import json_format
+
     control = given.control_endpoint or info.control_endpoint.url
     logging = given.logging_endpoint or info.logging_endpoint.url
     return {
@@ -69,7 +73,10 @@ def environment(given: argparse.Namespace, info: beam_provision_api_pb2.Provisio
 
 
 def _descriptor(address: str) -> str:
-    return text_format.MessageToString(endpoints_pb2.ApiServiceDescriptor(url=address))
+    from apache_beam.portability.api import endpoints_pb2
+    from google.protobuf import text_format
+
+    return str(text_format.MessageToString(endpoints_pb2.ApiServiceDescriptor(url=address)))
 
 
 def _end_with(launcher: int) -> None:

@@ -94,6 +94,28 @@ def resize(image: Pixels, side: int, filter: str = "lanczos") -> Pixels:
     return np.asarray(picture.resize((side, side), FILTERS[filter])).reshape(side, side, channels)
 
 
+def resize_box(image: Pixels, box: Box, side: int, filter: str = "lanczos", reduction: int = 1) -> Pixels:
+    """Cut out a box and resize it to a square. uint8 [h, w, C] -> uint8 [side, side, C].
+
+    Args:
+        image: the picture, or one that is `reduction` times smaller, see `decoding.Decoded`.
+        box: in pixels of the whole picture.
+        side: of the result, pixels.
+        filter: a key of FILTERS.
+        reduction: 1, 2, 4 or 8; where the edges of the box are then inside of pixels, these count in part.
+    """
+    if reduction == 1:
+        return resize(cut(image, box), side, filter)
+    left, top = box.left // reduction, box.top // reduction
+    right, bottom = -(-(box.left + box.width) // reduction), -(-(box.top + box.height) // reduction)
+    part = image[top:bottom, left:right]
+    channels = image.shape[2]
+    picture = Image.fromarray(part[:, :, 0] if channels == 1 else part)
+    x, y = box.left / reduction - left, box.top / reduction - top
+    inner = (x, y, x + box.width / reduction, y + box.height / reduction)
+    return np.asarray(picture.resize((side, side), FILTERS[filter], box=inner)).reshape(side, side, channels)
+
+
 def flip(image: Pixels) -> Pixels:
     """Mirror left and right. uint8 [H, W, C] -> uint8 [H, W, C], a view."""
     return image[:, ::-1]

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from beam_jobs.colours import with_channels
-from beam_jobs.decoding import decode
+from beam_jobs.decoding import Decoded, decode_reduced
 from beam_jobs.filters import Bounds, Pixels, check_sharpness
-from beam_jobs.images import crop_box, cut, flip, gray_world, resize
+from beam_jobs.images import crop_box, flip, gray_world, resize_box
 from beam_jobs.landmarks import Landmarks, boxed, cut_face, face_square, mirrored, scaled
 from beam_jobs.rejects import Reject
 from gan_core.config import DataConfig
+
+REDUCED_SIDE = 4
+"""Sides of a JPEG that libjpeg scales stay at least so many times the target: see the bound in docs/data.md."""
 
 
 @dataclass(frozen=True)
@@ -47,28 +50,30 @@ def prepare_picture(data: bytes | Pixels, config: DataConfig, landmarks: Landmar
     """
     if config.crop == "landmarks" and not landmarks:
         raise Reject("no-landmarks", "data.crop=landmarks, and the source has none for it")
-    prepared = _place(_decoded(data, config), config, landmarks)
+    prepared = _place(_decode(data, config), config, landmarks)
     check_sharpness(prepared.pixels, config.min_sharpness)
     return Prepared(gray_world(prepared.pixels), prepared.landmarks) if config.gray_world else prepared
 
 
-def _decoded(data: bytes | Pixels, config: DataConfig) -> Pixels:
+def _decode(data: bytes | Pixels, config: DataConfig) -> Decoded:
     bounds = Bounds.of(config)
     if isinstance(data, np.ndarray):
         height, width = data.shape[:2]
         bounds.check_size(width, height)
         bounds.check_aspect(width, height)
-        return with_channels(data, config.channels)
-    # CelebA's boxes count whole pixels of the original; only free crops may be decoded smaller.
-    shrink_to = 2 * config.resolution if config.crop in ("center", "none") else 0
-    return decode(data, config.channels, config.background, bounds, shrink_to=shrink_to)
+        return Decoded(with_channels(data, config.channels), width, height)
+    # The boxes of CelebA and of landmarks may be a small part of the picture; and `area` counts whole pixels only, so
+    # which ones it takes would change.
+    may_reduce = config.crop in ("center", "none") and config.filter != "area"
+    keep_side = REDUCED_SIDE * config.resolution if may_reduce else 0
+    return decode_reduced(data, config.channels, config.background, bounds, keep_side=keep_side)
 
 
-def _place(image: Pixels, config: DataConfig, landmarks: Landmarks) -> Prepared:
-    height, width = image.shape[:2]
+def _place(decoded: Decoded, config: DataConfig, landmarks: Landmarks) -> Prepared:
+    image, width, height = decoded.pixels, decoded.width, decoded.height
     side, points = config.resolution, scaled(landmarks, width, height)
     if config.crop == "landmarks":
         square = face_square(landmarks, width, height)
         return Prepared(cut_face(image, square, side, config.filter), square.place(points, side))
     box = crop_box(width, height, config.crop)
-    return Prepared(resize(cut(image, box), side, config.filter), boxed(points, box, side))
+    return Prepared(resize_box(image, box, side, config.filter, decoded.reduction), boxed(points, box, side))

@@ -26,7 +26,14 @@ from apache_beam.utils.subprocess_server import pick_port
 
 WORKER = "faceloom-worker"
 _POLL_SECONDS = 0.2
-_STOP_SECONDS = 10.0
+# Runs a server that ends with the launcher, however that ends: the pipe on standard input is closed then.
+_TETHERED = """
+exec 3<&0
+"$@" 3<&- </dev/null & server=$!
+{ read -r end <&3; for second in 1 2 3 4 5 6 7 8; do kill $server || exit; sleep 1; done; kill -9 $server; } 2>&- &
+exec 3<&-
+wait $server
+"""
 
 
 @contextlib.contextmanager
@@ -99,23 +106,20 @@ def _command(server: SubprocessJobServer, name: str) -> list[str]:
 
 @contextlib.contextmanager
 def _running(command: Sequence[str], log: Path, address: str, name: str) -> Iterator[None]:
-    """Run a server until the block ends; enter it when the server answers."""
-    with log.open("wb") as stream, subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT) as process:
-        try:
-            with grpc.insecure_channel(address) as channel:
-                ready = grpc.channel_ready_future(channel)
-                while process.poll() is None and not _is_ready(ready):
-                    time.sleep(_POLL_SECONDS)
-            if process.returncode is not None:
-                said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
-                raise StageFailed(f"the job server of {name} ended with status {process.returncode}: {said[0]}")
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    """Run a server until the block ends, or this process is killed; enter it when the server answers."""
+    tethered = ["/bin/sh", "-c", _TETHERED, name, *command]
+    with (
+        log.open("wb") as stream,
+        subprocess.Popen(tethered, stdin=subprocess.PIPE, stdout=stream, stderr=subprocess.STDOUT) as process,
+        grpc.insecure_channel(address) as channel,
+    ):
+        ready = grpc.channel_ready_future(channel)
+        while process.poll() is None and not _is_ready(ready):
+            time.sleep(_POLL_SECONDS)
+        if process.returncode is not None:
+            said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+            raise StageFailed(f"the job server of {name} ended with status {process.returncode}: {said[0]}")
+        yield
 
 
 def _is_ready(ready: grpc.Future) -> bool:

@@ -118,7 +118,7 @@ def _memory(runs: Sequence[Run]) -> Figure:
     _ticks(by_size, counts)
     for axes in (over_time, by_size):
         axes.set_ylim(0, 1.1 * max(1024, axes.get_ylim()[1]))
-        axes.axhline(1024, color=_OTHERS, lw=0.8, ls=":")
+        axes.axhline(1024, color=_OTHERS, lw=0.8, ls=":", label="1 GiB")
     over_time.set_ylabel("MiB")
     over_time.legend(loc="upper left", bbox_to_anchor=(0, 0.9))
     return figure

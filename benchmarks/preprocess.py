@@ -20,9 +20,11 @@ def main() -> None:
     out: Path = given.out
     out.mkdir(parents=True, exist_ok=True)
     wanted = list(EXPERIMENTS) if given.all else given.only
-    if wanted:
-        warn_if_busy()
+    if given.inputs or wanted:
         bench = _bench(given)
+        if given.inputs or given.all:
+            bench.make_inputs()
+        warn_if_busy()
         for name in wanted:
             _experiment(name, bench, out)
     sys.stdout.write(pages.write(out, given.docs))
@@ -54,7 +56,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.preprocess",
         description=__doc__,
-        epilog="Without --all and --only, tables and plots are made again from the results that --out has.",
+        epilog="Without --all, --only and --inputs, tables and plots are made again from the results that --out has.",
     )
     parser.add_argument("--all", action="store_true", help="every experiment, about 20 minutes on two quiet cores")
     parser.add_argument("--only", nargs="+", default=[], choices=EXPERIMENTS, help="these experiments alone")

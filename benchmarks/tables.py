@@ -55,7 +55,7 @@ def _seconds(runs: Sequence[Run]) -> str:
             seconds = middle_seconds(runs, name, count)
             row.append("" if seconds is None else f"{number(seconds, 1)} s, {count / seconds:,.0f}/s")
         each = marginal(runs, name, *slope)
-        row.append("" if not each else f"{each * 1000:.2f} ms, {1 / each:,.0f}/s")
+        row.append("" if each is None or each <= 0 else f"{each * 1000:.2f} ms, {1 / each:,.0f}/s")
         rows.append(row)
     return table(header, rows)
 
@@ -69,7 +69,9 @@ def _ratios(runs: Sequence[Run]) -> str:
         theirs = marginal(runs, name, *slope)
         if name != "faceloom":
             cells = [_ratio(ratio(runs, "faceloom", name, count)) for count in counts]
-            rows.append([_NAMES[name], *cells, f"{theirs / ours:.2f}" if ours and theirs else ""])
+            rows.append(
+                [_NAMES[name], *cells, f"{theirs / ours:.2f}" if ours and theirs and min(ours, theirs) > 0 else ""]
+            )
     return table(header, rows)
 
 

@@ -83,7 +83,8 @@ class Lines(Silence):
         if self._clock() - self._shown >= LINE_EVERY_SECONDS:
             self._shown = self._clock()
             share = progress.done / max(1, progress.total)
-            counts = f"{progress.done:,} of {progress.total:,} {progress.unit} ({share:.0%})"
+            done, total = (amount(count, progress.unit) for count in (progress.done, progress.total))
+            counts = f"{done} of {total} {_named(progress.unit)} ({share:.0%})"
             self.note(f"{progress.stage:<9}{counts}  {pace}".rstrip())
 
     def finished(self, result: StageResult, seconds: float) -> None:
@@ -164,12 +165,22 @@ class Pace:
         words = []
         if now > began and progress.done > zero:
             rate = (progress.done - zero) / (now - began)
-            words.append(f"{rate:,.{0 if rate >= 10 else 1}f} {progress.unit}/s")
+            shown_rate = amount(rate, "bytes") if progress.unit == "bytes" else f"{rate:,.{0 if rate >= 10 else 1}f}"
+            words.append(f"{shown_rate} {_named(progress.unit)}/s")
             if progress.done < progress.total:
                 words.append(f"{duration((progress.total - progress.done) / rate)} left")
         own = f"{progress.unit}_per_second"  # some stages count it themselves; one rate is enough
         words += [f"{name} {value:.4g}" for name, value in progress.figures.items() if name != own]
         return "  ".join(words)
+
+
+def amount(count: float, unit: str) -> str:
+    """Return 12345678 bytes -> "12.3", in the megabytes of `_named`; other units -> "12,345,678"."""
+    return f"{count / 1e6:,.1f}" if unit == "bytes" else f"{count:,.0f}"
+
+
+def _named(unit: str) -> str:
+    return "MB" if unit == "bytes" else unit
 
 
 def make_display(quiet: bool, stream: TextIO) -> Display:

@@ -119,7 +119,7 @@ def verify(own: Terminal, paths: tuple[Path, ...], source: Path | None, kind: st
     """Hold data sets against their manifests.
 
     Every file's size and SHA-256, every record's checksums, features, pixels and key, all counts and statistics. The
-    first bad byte of each file is named. With --source: files as their owner offers them, against his checksums.
+    first bad byte of each file is named. With --source: downloaded files against the checksums of their owner.
     """
     if source is not None:
         if paths:

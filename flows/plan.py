@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.stages import STAGES, Order, Place, locate
+from flows.stages import STAGES, Order, Place, is_fetched, locate
 from gan_core import artifacts, checkpoints, lineage
 from gan_core.artifacts import Manifest
 from gan_core.handoff import Checkpoint
@@ -48,7 +48,7 @@ def make_plan(order: Order) -> Plan:
     place = locate(order)
     checkpoint = checkpoints.finished_checkpoint(place.run_dir, order.config)
     found = {
-        "ingest": _ingested(place),
+        "ingest": _ingested(order, place),
         "prepare": artifacts.find(place.dataset, "dataset", place.dataset_digest) is not None,
         "train": checkpoint is not None,
         "sample": checkpoint is not None and _sampled(order, place, checkpoint),
@@ -67,8 +67,8 @@ def make_plan(order: Order) -> Plan:
     return Plan(place, tuple(PlannedStage(stage, state, place.of(stage)) for stage, state in states.items()))
 
 
-def _ingested(place: Place) -> bool:
-    if place.source.kind != "synthetic":
+def _ingested(order: Order, place: Place) -> bool:
+    if not is_fetched(order, place.source):
         return lineage.read_run(place.run_dir) is not None  # it was listed before, and would be listed again
     return artifacts.find(Path(place.source.location), "source", place.source.fingerprint) is not None
 

@@ -105,8 +105,13 @@ def locate(order: Order) -> Place:
     )
 
 
+def is_fetched(order: Order, source: SourceSummary) -> bool:
+    """Whether faceloom itself draws or downloads the pictures: then they are published below raw/."""
+    return Path(source.location).parent == order.data_root.absolute() / "raw"
+
+
 def ingest(order: Order, report_progress: ReportProgress) -> StageResult:
-    """Bring the pictures here (synthetic: draw them) and list them."""
+    """Bring the pictures here (draw or download them, where they are not the user's own) and list them."""
     from beam_jobs import sources
 
     with lineage.recorded("ingest", order.attempt) as entry:
@@ -117,7 +122,7 @@ def ingest(order: Order, report_progress: ReportProgress) -> StageResult:
         known = lineage.read_run(place.run_dir) is not None
         _start_run(order, place)
         entry.run_dir = place.run_dir
-        if source.kind == "synthetic":
+        if is_fetched(order, source):
             entry.outcome = _outcome(before, location)
         else:  # there is nothing to publish: it was listed before, or not
             entry.outcome = ALREADY_DONE if known else DONE

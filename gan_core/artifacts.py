@@ -86,7 +86,11 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def write_manifest(
-    folder: Path, kind: str, digest: str, fields: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]] | None = None
+    folder: Path,
+    kind: str,
+    digest: str,
+    fields: Mapping[str, Any],
+    known: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """List every file of `folder` with size and SHA-256 in its manifest: the last act before publishing.
 

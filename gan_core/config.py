@@ -201,7 +201,8 @@ class RunConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain dicts, lists and numbers; `from_json` is the inverse."""
-        return dataclasses.asdict(self)
+        saved = dataclasses.asdict(self)
+        return {name: _with_lists(value) if isinstance(value, dict) else value for name, value in saved.items()}
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> RunConfig:
@@ -211,8 +212,13 @@ class RunConfig:
 
 
 def content(section: Any) -> dict[str, Any]:
-    """Return the fields of a config section that determine what is produced (see `options.option`)."""
-    return {f.name: getattr(section, f.name) for f in fields(section) if f.metadata["content"]}
+    """Return the fields of a config section that determine what is produced (see `options.option`), as JSON types."""
+    return _with_lists({f.name: getattr(section, f.name) for f in fields(section) if f.metadata["content"]})
+
+
+def _with_lists(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with lists for tuples, as JSON has them."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def preset_names() -> list[str]:

@@ -56,7 +56,7 @@ class Decoder:
     """Turns entries of one data set into pixels."""
 
     def __init__(self, dataset: DatasetManifest) -> None:
-        self.storage = str(dataset.protocol["storage"])
+        self.storage = str(dataset.protocol.get("storage"))
         self.shape = (dataset.resolution, dataset.resolution, dataset.channels)
         self._normalization = _normalization(dataset) if self.storage == "float32" else None
 
@@ -154,11 +154,16 @@ def entry_of(features: Features, path: Path, byte: int, size_bytes: int, split: 
 
 def _normalization(dataset: DatasetManifest) -> Normalization:
     try:
-        return Normalization.from_json(dataset.normalization)
+        normalization = Normalization.from_json(dataset.normalization)
+        lengths = {len(normalization.scale), len(normalization.offset)}
     except (KeyError, TypeError):
+        lengths = set()
+    if lengths != {dataset.channels}:
         raise ArtifactError(
-            f"{dataset.path} has a normalization of another version of faceloom; run `faceloom prepare` again"
-        ) from None
+            f"{dataset.path} has a normalization that does not fit its {dataset.channels} channels; "
+            "run `faceloom prepare` again"
+        )
+    return normalization
 
 
 def _what_is_there(folder: Path) -> str:

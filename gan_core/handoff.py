@@ -55,10 +55,10 @@ class SourceSummary:
     """What `ingest` found.
 
     Attributes:
-        kind: the layout, resolved: synthetic, celeba or folder.
+        kind: the layout, resolved: synthetic, celeba, ffhq, cifar10, ...
         name: what data set folders are called after.
         location: the folder or archive that was listed.
-        fingerprint: SHA-256 over all names, stamps and labels (synthetic: over what determines them).
+        fingerprint: SHA-256 over all names, stamps and labels (drawn or downloaded: over what determines them).
         counts: split -> pictures, after `data.limit`; empty splits are absent.
         notes: remarks for the user, one line each, such as files that were skipped.
     """
@@ -122,8 +122,8 @@ class DatasetManifest:
         fields = dict(manifest.fields)
         try:
             splits = {name: tuple(Shard(**shard) for shard in shards) for name, shards in fields.pop("splits").items()}
-            names = {key: tuple(fields.pop(key, ())) for key in ("attribute_names", "label_names")}
-            return cls(path=manifest.path, digest=manifest.digest, splits=splits, **names, **fields)
+            fields |= {key: tuple(fields.get(key, ())) for key in ("attribute_names", "label_names")}
+            return cls(path=manifest.path, digest=manifest.digest, splits=splits, **fields)
         except (AttributeError, KeyError, TypeError) as error:
             raise ArtifactError(
                 f"{manifest.path} has an incomplete manifest ({error}); delete it and run again"

@@ -21,14 +21,16 @@ class Normalization:
 
     def apply(self, images: Pixels) -> npt.NDArray[np.float32]:
         """Return what training sees: uint8 [..., C] -> float32 [..., C]."""
-        return images.astype(np.float32) * np.float32(self.scale) + np.float32(self.offset)
+        scale, offset = np.asarray(self.scale, np.float32), np.asarray(self.offset, np.float32)
+        return images.astype(np.float32) * scale + offset
 
     def invert(self, values: npt.NDArray[np.floating[Any]]) -> Pixels:
         """Return the pixels of normalized values, rounded and clipped; the exact inverse of `apply`.
 
         float [..., C] -> uint8 [..., C].
         """
-        pixels = np.rint((values.astype(np.float64) - np.float64(self.offset)) / np.float64(self.scale))
+        scale, offset = np.asarray(self.scale, np.float64), np.asarray(self.offset, np.float64)
+        pixels = np.rint((values.astype(np.float64) - offset) / scale)
         return np.clip(pixels, 0, 255).astype(np.uint8)
 
     def to_json(self) -> dict[str, list[float]]:

@@ -54,7 +54,7 @@ def check(section: str, config: Any) -> None:
         if wanted is tuple and type(value) is list and all(isinstance(item, str) for item in value):
             value = tuple(value)  # TOML and JSON have lists
             object.__setattr__(config, spec.name, value)
-        if type(value) is not wanted:
+        if type(value) is not wanted or (wanted is tuple and not all(isinstance(item, str) for item in value)):
             raise ConfigError(f"{name} must be {_kind(spec)}, got {value!r}")
         choices, low, high = (spec.metadata[key] for key in ("choices", "low", "high"))
         if choices is not None and value not in choices:

@@ -22,16 +22,20 @@ def contradiction(features: Features, described: Mapping[str, Mapping[str, Any]]
         unknown, missing = sorted(features.keys() - described.keys()), sorted(described.keys() - features.keys())
         return f"its features are others than the manifest's: it lacks {missing}, and it has {unknown} besides"
     for name, one in described.items():
-        value = features[name]
-        if one["encoding"] not in ("int64_list", "float_list"):
-            if not isinstance(value, bytes):
-                return f"its feature '{name}' is no {one['encoding']}"
-            continue
-        length = math.prod(one["shape"])
-        if isinstance(value, bytes) or any(type(item) is not _TYPES[one["dtype"]] for item in value):
-            return f"its feature '{name}' is not {one['dtype']}"
-        if len(value) != length:
-            return f"its feature '{name}' has {len(value)} numbers, and the manifest says {length}"
+        if found := _mismatch(features[name], one.get("encoding"), one.get("dtype"), one.get("shape")):
+            return f"its feature '{name}' {found}"
+    return None
+
+
+def _mismatch(value: bytes | list[int] | list[float], encoding: Any, dtype: Any, shape: Any) -> str | None:
+    if encoding in ("raw", "png", "jpeg", "utf-8"):
+        return None if isinstance(value, bytes) else f"is no {encoding}"
+    if encoding not in ("int64_list", "float_list") or dtype not in _TYPES or not isinstance(shape, list):
+        return "is described by the manifest in a way that this version of faceloom does not know"
+    if isinstance(value, bytes) or any(type(item) is not _TYPES[dtype] for item in value):
+        return f"is not {dtype}"
+    if len(value) != math.prod(shape):
+        return f"has {len(value)} numbers, and the manifest says {math.prod(shape)}"
     return None
 
 

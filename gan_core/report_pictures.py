@@ -15,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from gan_core import grids
+from gan_core.dataset import picture_of
 from gan_core.errors import ArtifactError
 from gan_core.grids import spread
 from gan_core.handoff import DatasetManifest, Shard
@@ -105,7 +106,7 @@ def real_pictures(dataset: DatasetManifest, split: str, count: int) -> Images:
             if position >= len(images) * total // min(count, total):
                 features = decode_example(data)
                 if features.get("mirrored") != [1]:
-                    images.append(_pixels(features))
+                    images.append(_picture(features, dataset))
     except OSError as error:
         raise ArtifactError(f"{error.filename} cannot be read: {error.strerror}") from None
     if not images:
@@ -113,11 +114,11 @@ def real_pictures(dataset: DatasetManifest, split: str, count: int) -> Images:
     return np.stack(images)
 
 
-def _pixels(features: Mapping[str, Any]) -> Images:
+def _picture(features: Mapping[str, Any], dataset: DatasetManifest) -> Images:
     try:
-        return np.frombuffer(features["image"], np.uint8).reshape(features["shape"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"a record has no picture in `image` and `shape`: {error}") from None
+        return picture_of(features, dataset)
+    except ArtifactError as error:
+        raise ArtifactError(f"{dataset.path}: a record is {error}") from None
 
 
 def snapshot_files(run_dir: Path) -> list[Path]:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gan_core import artifacts
 from gan_core.artifacts import Manifest
-from gan_core.entries import Entry, Pixels, entry_of
+from gan_core.entries import Entry, entry_of
 from gan_core.errors import ArtifactError
 from gan_core.handoff import DatasetManifest, Shard
 from gan_core.progress import Progress, ReportProgress, silent
+from gan_core.record_account import Account, contradictions
 from gan_core.record_checks import RecordChecks, contradiction
 from gan_core.records import decode_example, read_records
 
-REJECTS = "rejects.jsonl"
 _RECORD_FOOTER_BYTES = 4
-_TOLERANCE = 1e-9  # relative, of means and deviations: they come from exact integers
 
 
 @dataclass(frozen=True)
@@ -74,32 +68,6 @@ class Verification:
         return {**asdict(self), "path": str(self.path), "good": self.good}
 
 
-@dataclass
-class _Account:
-    """What the good records of all shards amount to."""
-
-    keys: set[bytes] = field(default_factory=set)
-    records: int = 0
-    originals: Counter[str] = field(default_factory=Counter)
-    mirrored: int = 0
-    licences: Counter[str] = field(default_factory=Counter)
-    histogram: Any = None  # int64 [C, 256], of the training pixels that are no mirrored copies
-
-    def add(self, entry: Entry, pixels: Pixels) -> None:
-        self.records += 1
-        if entry.mirrored:
-            self.mirrored += 1
-            return
-        self.originals[entry.split] += 1
-        if entry.licence:
-            self.licences[entry.licence] += 1
-        if entry.split == "train":
-            if self.histogram is None:
-                self.histogram = np.zeros((pixels.shape[2], 256), np.int64)
-            for channel, counts in enumerate(self.histogram):
-                counts += np.bincount(pixels[:, :, channel].ravel(), minlength=256)
-
-
 class _Bad(Exception):
     """What is wrong, at a byte."""
 
@@ -121,7 +89,7 @@ def verify_dataset(folder: Path, report_progress: ReportProgress = silent) -> Ve
     dataset = DatasetManifest.from_manifest(manifest)
     shards = {shard.name: (split, shard) for split, listed in dataset.splits.items() for shard in listed}
     total = sum(shard.count for _, shard in shards.values())
-    account, problems = _Account(), list(_listing_problems(manifest, shards))
+    account, problems = Account(), list(_listing_problems(manifest, shards))
     # Shards first, in reading order: of two records with one key, it is the later one that is wrong.
     for name in dict.fromkeys([*(name for name in shards if name in manifest.files), *manifest.files]):
         before = account.records
@@ -134,7 +102,7 @@ def verify_dataset(folder: Path, report_progress: ReportProgress = silent) -> Ve
         except _Bad as bad:
             problems.append(Problem(name, bad.byte, f"{bad}{_left_out(shards.get(name), account.records - before)}"))
     if not problems:
-        problems += _total_problems(dataset, account)
+        problems += [Problem(name, None, what) for name, what in contradictions(dataset, account)]
     report_progress(Progress("verify", account.records, max(1, total), "records"))
     size_bytes = sum(facts["bytes"] for facts in manifest.files.values())
     return Verification(folder, len(manifest.files), size_bytes, account.records, total, tuple(problems))
@@ -144,20 +112,6 @@ def unreadable(folder: Path, error: ArtifactError) -> Verification:
     """Return what is to be said of a data set whose manifest cannot be read."""
     what = str(error).removeprefix(f"{folder / artifacts.MANIFEST} ")
     return Verification(folder, 0, 0, 0, 0, (Problem(artifacts.MANIFEST, None, what),))
-
-
-def statistics_of(histogram: Any, count: int) -> dict[str, Any]:
-    """Return the manifest's `statistics`: `count`, and mean and deviation per channel in [0, 255].
-
-    histogram: int64 [C, 256], how often each value occurs in each channel.
-    """
-    mean, deviation = [], []
-    for counts in histogram.tolist():
-        pixels = sum(counts)
-        total, squares = (sum(value**power * one for value, one in enumerate(counts)) for power in (1, 2))
-        mean.append(total / pixels)
-        deviation.append(math.sqrt(pixels * squares - total * total) / pixels)
-    return {"count": count, "mean": mean, "deviation": deviation}
 
 
 def _listing_problems(manifest: Manifest, shards: Mapping[str, tuple[str, Shard]]) -> Iterator[Problem]:
@@ -183,7 +137,7 @@ def _check_bytes(path: Path, facts: Mapping[str, Any]) -> None:
         raise _Bad(None, "its SHA-256 is not the manifest's")
 
 
-def _records(dataset: DatasetManifest, split: str, shard: Shard, account: _Account) -> Iterator[Entry]:
+def _records(dataset: DatasetManifest, split: str, shard: Shard, account: Account) -> Iterator[Entry]:
     """Check the records of a shard one by one, take the good ones into the account, and yield them."""
     path = dataset.path / shard.name
     if not path.is_file():
@@ -216,52 +170,3 @@ def _left_out(listed: tuple[str, Shard] | None, read: int) -> str:
     if listed is None or read == listed[1].count:
         return ""
     return f" ({listed[1].count - read:,} of {listed[1].count:,} records not checked)"
-
-
-def _total_problems(dataset: DatasetManifest, account: _Account) -> list[Problem]:
-    """Return where the records of all shards together are not what the manifest says."""
-    checks: tuple[Callable[[DatasetManifest, _Account], str | None], ...] = (_counts, _statistics, _copies, _licences)
-    found = [Problem(artifacts.MANIFEST, None, what) for check in checks if (what := check(dataset, account))]
-    rejects = _rejects(dataset)
-    return [*found, Problem(REJECTS, None, rejects)] if rejects else found
-
-
-def _statistics(dataset: DatasetManifest, account: _Account) -> str | None:
-    if account.histogram is None:
-        return "there are no training pictures"
-    measured = statistics_of(account.histogram, account.originals["train"])
-    for name, value in measured.items():
-        if not np.allclose(dataset.statistics.get(name, math.nan), value, rtol=_TOLERANCE, atol=_TOLERANCE):
-            return f"statistics.{name} is {dataset.statistics.get(name)}, and the training pictures have {value}"
-    return None
-
-
-def _counts(dataset: DatasetManifest, account: _Account) -> str | None:
-    listed, rejects = sum(dataset.source.get("counts", {}).values()), sum(dataset.rejects.values())
-    if listed == account.originals.total() + rejects:
-        return None
-    return f"{listed} pictures in source.counts became {account.originals.total()} records and {rejects} rejects"
-
-
-def _copies(dataset: DatasetManifest, account: _Account) -> str | None:
-    expected = account.originals.total() if dataset.protocol.get("flip") == "store" else 0
-    if account.mirrored == expected:
-        return None
-    return f"{account.mirrored} mirrored copies, expected {expected} (flip is {dataset.protocol.get('flip')})"
-
-
-def _licences(dataset: DatasetManifest, account: _Account) -> str | None:
-    if dict(dataset.licences) == dict(account.licences):
-        return None
-    return f"licences is {dict(dataset.licences)}, and the records have {dict(account.licences)}"
-
-
-def _rejects(dataset: DatasetManifest) -> str | None:
-    try:
-        lines = (dataset.path / REJECTS).read_text(encoding="utf-8").splitlines()
-        counts = Counter(json.loads(line)["reason"] for line in lines)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"cannot be read: {error}"
-    if dict(counts) == dict(dataset.rejects):
-        return None
-    return f"has {dict(counts)}, and the manifest says {dict(dataset.rejects)}"

@@ -17,9 +17,9 @@ import numpy.typing as npt
 from gan_core import artifacts, storage
 from gan_core.handoff import DatasetManifest
 from gan_core.normalization import NORMALIZATIONS
+from gan_core.record_account import statistics_of
 from gan_core.records import encode_example, write_record
 from gan_core.schema import features_of, write_tfds
-from gan_core.verification import statistics_of
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -137,6 +137,16 @@ def write_dataset(
         write_tfds(draft, fields)
         artifacts.write_manifest(draft, "dataset", "d" * 64, fields)
     return DatasetManifest.load(folder)
+
+
+def sign(folder: Path) -> None:
+    """Let the manifest say what the files of a data set are now."""
+    manifest = artifacts.read_manifest(folder, "dataset")
+    fields = json.loads(json.dumps(manifest.fields))
+    for shards in fields["splits"].values():
+        for shard in shards:
+            shard["sha256"] = artifacts.sha256_file(folder / shard["name"])
+    artifacts.write_manifest(folder, "dataset", manifest.digest, fields)
 
 
 def _drawn(one: Picture, side: int, channels: int) -> Picture:

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from beam_jobs.sources import open_source, plan, survey
+from beam_jobs.sources import ingest, open_source, plan, survey
 from gan_core.config import DataConfig
 from gan_core.errors import DataError
 from gan_core.handoff import ImageRef
-from tests.archives import listed, write_files
+from tests.archives import listed, pack, write_files
 from tests.celeba import write_celeba
+
+REAL = Path(__file__).parents[2] / "../shared/data/celeba"
 
 
 def test_celeba_layouts_are_the_same_pictures(tmp_path: Path) -> None:
@@ -49,6 +52,85 @@ def test_celeba_layouts_are_the_same_pictures(tmp_path: Path) -> None:
                 for index, split in enumerate(["train"] * 4 + ["validation", "test"], start=1)
             ]
     assert open_source(DataConfig(path=str(zipped)), tmp_path).list()[0].stamp.count("-") == 1
+
+
+@pytest.mark.parametrize("packed", ["zip", "tar", "tar.gz", "tgz"])
+def test_celeba_in_one_archive(tmp_path: Path, packed: str) -> None:
+    """A release packed as a whole is read in place, the lists inside it included; so are the pictures alone."""
+    release = write_celeba(tmp_path / "release", count=6, landmarks=True)
+    whole = {
+        f"CelebA/{path.relative_to(release).as_posix()}": path.read_bytes()
+        for path in sorted(release.rglob("*"))
+        if path.is_file()
+    }
+    images = {name.removeprefix("CelebA/"): data for name, data in whole.items() if name.endswith(".jpg")}
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for path in release.glob("*.txt"):
+        shutil.copy(path, alone)
+    expected = [replace(ref, stamp="") for ref in listed(DataConfig(path=str(release)), tmp_path)]
+    assert expected[5].landmarks[:2] == (66 / 178, 109 / 218)
+    remarks = [
+        "files that are not pictures by their extension: 1 (.txt: 1)",
+        "pictures outside img_align_celeba, left out: 1",
+    ]
+    for path, notes in (
+        (pack(whole | {"CelebA/README.txt": b"hello", "CelebA/logo.png": b"-"}, tmp_path / f"all.{packed}"), remarks),
+        (pack(images, alone / f"img_align_celeba.{packed}"), []),
+        (alone, []),
+    ):
+        source = open_source(DataConfig(path=str(path)), tmp_path)
+        refs = source.list()
+        assert (source.kind, source.notes) == ("celeba", notes)
+        assert [replace(ref, stamp="", span=()) for ref in refs] == expected
+        assert [source.reader().read(ref) for ref in refs] == [*images.values()]
+
+
+def test_landmarks_are_shares_of_the_sides(tmp_path: Path) -> None:
+    """Pixels of 178x218 become shares of width and height; they survive JSON exactly."""
+    root = write_celeba(tmp_path, count=3, landmarks=True)
+    first, *_ = listed(DataConfig(path=str(root)), root)
+    assert first.landmarks == (
+        *(61 / 178, 109 / 218, 106 / 178, 113 / 218, 77 / 178, 142 / 218),
+        *(73 / 178, 152 / 218, 108 / 178, 154 / 218),
+    )
+    assert tuple(json.loads(json.dumps(first.landmarks))) == first.landmarks
+
+
+def test_landmarks_that_miss_pictures(tmp_path: Path) -> None:
+    """A picture without a line has no landmarks, and a note counts such pictures."""
+    root = write_celeba(tmp_path, count=6, landmarks=True)
+    lines = (root / "list_landmarks_align_celeba.txt").read_text().splitlines()
+    (root / "list_landmarks_align_celeba.txt").write_text("\n".join(lines[:-2]) + "\n")
+    source = open_source(DataConfig(path=str(root)), root)
+    assert [len(ref.landmarks) for ref in source.list()] == [10, 10, 10, 10, 0, 0]
+    assert source.notes == ["pictures that list_landmarks_align_celeba does not list: 2; they have no landmarks"]
+
+
+def test_drawn_portraits_have_landmarks(tmp_path: Path) -> None:
+    """The synthetic source lists the landmarks that it wrote, in the same shares."""
+    config = DataConfig(kind="synthetic", synthetic_count=16)
+    root = Path(ingest(config, tmp_path).location)
+    refs = listed(config, tmp_path)
+    rows = [line.split() for line in (root / "list_landmarks_align_celeba.txt").read_text().splitlines()[2:]]
+    assert {ref.key: ref.landmarks for ref in refs} == {
+        name: tuple(int(value) / (178, 218)[index % 2] for index, value in enumerate(values)) for name, *values in rows
+    }
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data/celeba")
+def test_real_celeba() -> None:
+    """The first 10,000 faces with the official lists: first labels, splits and person."""
+    source = open_source(DataConfig(path=str(REAL)), REAL)
+    refs = source.list()
+    assert (source.kind, len(refs), len(source.attribute_names)) == ("celeba", 10_000, 40)
+    assert (refs[0].key, refs[0].identity, refs[0].landmarks) == ("000001.jpg", 2880, ())
+    names = [name for name, value in zip(source.attribute_names, refs[0].attributes, strict=True) if value]
+    assert names == [
+        *("Arched_Eyebrows", "Attractive", "Brown_Hair", "Heavy_Makeup", "High_Cheekbones", "Mouth_Slightly_Open"),
+        *("No_Beard", "Pointy_Nose", "Smiling", "Straight_Hair", "Wearing_Earrings", "Wearing_Lipstick", "Young"),
+    ]
+    assert {ref.split for ref in refs} == {"train"}
 
 
 def test_celeba_from_kaggle(tmp_path: Path) -> None:
@@ -100,12 +182,24 @@ def test_celeba_lists_that_miss_pictures(tmp_path: Path) -> None:
         ("list_attr_celeba.txt", 1, "six", "line 1: expected the number of pictures, got 'six'"),
         ("list_attr_celeba.txt", 4, "000002.jpg 1", "line 4: expected 2, one for each attribute, got '1 values'"),
         ("list_attr_celeba.txt", 4, "000002.jpg 1 0", "line 4: expected 1 or -1, got '0'"),
+        (
+            "list_landmarks_align_celeba.txt",
+            3,
+            "000001.jpg 1 2",
+            "line 3: expected 10, x and y of five points, got '2 values'",
+        ),
+        (
+            "list_landmarks_align_celeba.txt",
+            3,
+            "000001.jpg 1 2 3 4 5 6 7 8 9 x",
+            "line 3: expected whole numbers of pixels, got '1 2 3 4 5 6 7 8 9 x'",
+        ),
         ("identity_CelebA.txt", 6, "000006.jpg x7", "line 6: expected the number of a person, got 'x7'"),
     ],
 )
 def test_celeba_malformed_lists(tmp_path: Path, name: str, line: int, text: str, message: str) -> None:
     """The error names the file, the line and the value."""
-    root = write_celeba(tmp_path, count=6)
+    root = write_celeba(tmp_path, count=6, landmarks=True)
     lines = (root / name).read_text().splitlines()
     lines[line - 1] = text
     (root / name).write_text("\n".join(lines) + "\n")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import time
 import zlib
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from beam_jobs import decoding
-from beam_jobs.decoding import Bounds, Reject, decode
+from beam_jobs.decoding import Bounds, Reject, decode, decode_reduced
 from tests import pictures, raw_files
 from tests.pictures import encode, scene
 
@@ -81,12 +80,11 @@ def test_an_icon_larger_than_it_says_is_bounded() -> None:
 
 
 def test_text_that_unpacks_without_end_is_refused() -> None:
-    """A compressed colour profile of 64 MiB is not unpacked: the picture is damaged, in no time and memory."""
+    """A compressed colour profile of 64 MiB is not unpacked: the picture is damaged."""
     body = b"profile\0\0" + zlib.compress(bytes(64 << 20))
     bomb = raw_files.png(8, 8, 8, 2, bytes(25 * 8), raw_files.png_chunk(b"iCCP", body))
-    start = time.perf_counter()
-    assert rejected(bomb).reason == "damaged"
-    assert time.perf_counter() - start < 5
+    reject = rejected(bomb)
+    assert (reject.reason, "too large" in reject.detail) == ("damaged", True)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF"])
@@ -251,14 +249,30 @@ def test_bytes_after_the_end_of_a_png_do_not_matter() -> None:
     assert np.array_equal(decode(encode(scene()) + b"appended"), scene())
 
 
-def test_scaled_decoding_keeps_twice_the_target() -> None:
-    """Decoding may scale a JPEG, but both sides stay at least `shrink_to`; other formats are not scaled."""
+def test_scaled_decoding_keeps_the_sides() -> None:
+    """Decoding may scale a JPEG, but both sides stay at least `keep_side`; other formats are not scaled."""
+
+    def reduced(data: bytes, keep_side: int) -> tuple[int, tuple[int, ...], int, int]:
+        decoded = decode_reduced(data, keep_side=keep_side)
+        return decoded.reduction, decoded.pixels.shape, decoded.width, decoded.height
+
     jpeg = encode(scene(400, 300), "JPEG")
-    assert decode(jpeg).shape == (300, 400, 3)
-    assert decode(jpeg, shrink_to=128).shape == (150, 200, 3)
-    assert decode(jpeg, shrink_to=151).shape == (300, 400, 3)
-    assert decode(jpeg, shrink_to=32).shape == (38, 50, 3)
-    assert decode(encode(scene(400, 300)), shrink_to=32).shape == (300, 400, 3)
+    assert reduced(jpeg, 0) == (1, (300, 400, 3), 400, 300)
+    assert reduced(jpeg, 150) == (2, (150, 200, 3), 400, 300)
+    assert reduced(jpeg, 151) == (1, (300, 400, 3), 400, 300)
+    assert reduced(jpeg, 75) == (4, (75, 100, 3), 400, 300)
+    assert reduced(jpeg, 32) == (8, (38, 50, 3), 400, 300)
+    assert reduced(encode(scene(400, 300)), 32) == (1, (300, 400, 3), 400, 300)
+
+
+def test_scaled_decoding_of_turned_pictures() -> None:
+    """A turned JPEG is scaled where its sides divide; else partial pixels would come to lie at the other end."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    even = decode_reduced(encode(scene(400, 320), "JPEG", exif=exif), keep_side=40)
+    assert (even.reduction, even.pixels.shape, even.width, even.height) == (8, (50, 40, 3), 320, 400)
+    odd = decode_reduced(encode(scene(401, 320), "JPEG", exif=exif), keep_side=40)
+    assert (odd.reduction, odd.pixels.shape, odd.width, odd.height) == (1, (401, 320, 3), 320, 401)
 
 
 def test_large_pictures_need_no_wide_copies() -> None:

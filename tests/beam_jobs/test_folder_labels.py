@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from beam_jobs.sources import Source, open_source, plan
+from gan_core.config import DataConfig
 from gan_core.errors import ConfigError, DataError
 from tests.archives import PACKED, folder_config, pack
 
@@ -119,9 +120,10 @@ MALFORMED = {
     ),
     "negative": ('{"labels": [["1.png", -1]]}', "the label of '1.png' is -1 instead of a number from 0 to 99999"),
     "huge": (
-        '{"labels": [["1.png", 1e9]]}',
-        "the label of '1.png' is 1000000000.0 instead of a number from 0 to 99999",
+        '{"labels": [["1.png", 100000]]}',
+        "the label of '1.png' is 100000 instead of a number from 0 to 99999",
     ),
+    "a float": ('{"labels": [["1.png", 1.0]]}', "the label of '1.png' is 1.0 instead of a number from 0 to 99999"),
     "true": ('{"labels": [["1.png", true]]}', "the label of '1.png' is true instead of a number from 0 to 99999"),
     "mixed": (
         '{"labels": [["1.png", 0], ["2.png", [1, 2]]]}',
@@ -138,7 +140,8 @@ def test_malformed_dataset_json(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError) as caught:
         plan(folder_config(tmp_path), tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}/dataset.json is malformed: {message}; make it again, or remove it to use the pictures without labels"
+        f"{tmp_path}/dataset.json is malformed: {message}; "
+        "make it again, or remove it to use the pictures without labels"
     )
 
 
@@ -152,5 +155,5 @@ def test_dataset_json_of_other_pictures(tmp_path: Path) -> None:
 def test_folder_labels_of_other_kinds_are_refused(tmp_path: Path) -> None:
     """Only folders have classes by folders; anything else would be passed over."""
     with pytest.raises(ConfigError) as caught:
-        plan(folder_config(tmp_path, folder_labels=True).__class__(kind="synthetic", folder_labels=True), tmp_path)
+        plan(DataConfig(kind="synthetic", folder_labels=True), tmp_path)
     assert str(caught.value) == "data.folder_labels=true needs data.kind=folder, got synthetic; set one or the other"

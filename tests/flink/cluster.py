@@ -72,10 +72,11 @@ class Cluster:
     address: str
     task_managers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def ask(self, path: str) -> Any:
+    def ask(self, path: str, method: str = "GET") -> Any:
         """Return the answer of Flink's REST interface."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # localhost is behind no proxy
-        with opener.open(f"http://{self.address}{path}", timeout=10) as answer:
+        request = urllib.request.Request(f"http://{self.address}{path}", method=method)
+        with opener.open(request, timeout=10) as answer:
             return json.load(answer)
 
     def kill_a_busy_task_manager(self) -> int:
@@ -91,9 +92,15 @@ class Cluster:
 
     def failures(self) -> int:
         """Return how often the latest job failed and was started again."""
-        jobs = self.ask("/jobs/overview")["jobs"]
-        latest = max(jobs, key=lambda job: job["start-time"])
-        return len(self.ask(f"/jobs/{latest['jid']}/exceptions")["exceptionHistory"]["entries"])
+        return len(self.ask(f"/jobs/{self.latest_job()}/exceptions")["exceptionHistory"]["entries"])
+
+    def latest_job(self) -> str:
+        """Return the id of the job that was submitted last."""
+        return str(max(self.ask("/jobs/overview")["jobs"], key=lambda job: job["start-time"])["jid"])
+
+    def cancel(self) -> None:
+        """End the latest job."""
+        self.ask(f"/jobs/{self.latest_job()}?mode=cancel", "PATCH")
 
 
 @contextlib.contextmanager

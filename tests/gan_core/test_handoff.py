@@ -27,6 +27,8 @@ def another(spec: Field[Any]) -> Any:
         return not spec.default
     if isinstance(spec.default, str):
         return "elsewhere"
+    if isinstance(spec.default, tuple):
+        return (*spec.default, "elsewhere")
     high = spec.metadata["high"]
     step = type(spec.default)(1 if isinstance(spec.default, int) else 0.0625)
     return spec.default + step if high is None or spec.default + step <= high else spec.default - step
@@ -52,7 +54,7 @@ def test_digests_change_with_content_and_with_nothing_else(section: str, spec: F
 def test_dataset_digest_covers_format_config_and_source() -> None:
     """The digest is that of format version, content fields and fingerprint."""
     config = DataConfig(resolution=32)
-    expected = {"format": 1, "config": content(config), "source": FINGERPRINT}
+    expected = {"format": 2, "config": content(config), "source": FINGERPRINT}
     assert handoff.dataset_digest(config, FINGERPRINT) == digest_of(expected)
     assert handoff.dataset_digest(config, "e" * 64) != digest_of(expected)
 

@@ -118,10 +118,10 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path / "set", pictures(1))
     path = dataset.path / "train-00000-of-00001.tfrecord"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ArtifactError, match="train-00000-of-00001.tfrecord: damaged record data at byte 12"):
+    with pytest.raises(ArtifactError, match=r"train-00000-of-00001\.tfrecord: damaged record data at byte 12"):
         count_contents(dataset)
     path.unlink()
-    with pytest.raises(ArtifactError, match=r"train-00000-of-00001.tfrecord is missing; delete"):
+    with pytest.raises(ArtifactError, match=r"train-00000-of-00001\.tfrecord is missing; delete"):
         count_contents(dataset)
 
 

@@ -20,6 +20,7 @@ class Oven:
     size: int = option(60, "width, cm", choices=(45, 60))
     label: str = option("", "a note", content=False)
     timer: bool = option(True, "ring at the end")
+    dishes: tuple[str, ...] = option((), "what is inside")
 
     def __post_init__(self) -> None:
         options.check("oven", self)
@@ -57,6 +58,9 @@ def test_option_keeps_default_and_metadata() -> None:
         ({"mode": "gril"}, "oven.mode must be one of fan, grill, got 'gril' (did you mean 'grill'?)"),
         ({"mode": "steam"}, "oven.mode must be one of fan, grill, got 'steam'"),
         ({"mode": 3}, "oven.mode must be a text, one of fan, grill, got 3"),
+        ({"dishes": "pie"}, "oven.dishes must be a list of texts, got 'pie'"),
+        ({"dishes": ["pie", 2]}, "oven.dishes must be a list of texts, got ['pie', 2]"),
+        ({"dishes": ("pie", 2)}, "oven.dishes must be a list of texts, got ('pie', 2)"),
         ({"size": 50}, "oven.size must be one of 45, 60, got 50"),
         ({"size": "60"}, "oven.size must be a whole number, one of 45, 60, got '60'"),
         ({"label": None}, "oven.label must be a text, got None"),
@@ -139,3 +143,31 @@ def test_suggestion_names_only_near_misses() -> None:
     """A typing mistake gets a suggestion, an unrelated word gets none."""
     assert options.suggestion("traim", ["data", "train"]) == " (did you mean 'train'?)"
     assert options.suggestion("oven", ["data", "train"]) == ""
+
+
+def test_a_list_becomes_a_tuple() -> None:
+    """TOML's and JSON's lists of texts become the tuples that a frozen config holds."""
+    assert Oven(dishes=["pie", "bread"]).dishes == ("pie", "bread")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ()),
+        ("[]", ()),
+        ("pie", ("pie",)),
+        ("pie, bread", ("pie", "bread")),
+        ('["pie, hot", "bread"]', ("pie, hot", "bread")),
+    ],
+)
+def test_parse_reads_lists(text: str, expected: tuple[str, ...]) -> None:
+    """A list is written as JSON, or with commas where no text has one."""
+    assert options.parse("oven", SPECS["dishes"], text) == expected
+
+
+@pytest.mark.parametrize("text", ["[pie]", "[1]", '["pie"'])
+def test_parse_rejects_other_lists(text: str) -> None:
+    """A bracket that opens no JSON list of texts is refused, with an example of one."""
+    with pytest.raises(ConfigError) as caught:
+        options.parse("oven", SPECS["dishes"], text)
+    assert str(caught.value) == f"""oven.dishes must be a list of texts such as ["a", "b"] or a,b; got '{text}'"""

@@ -70,10 +70,14 @@ def test_features_json_is_what_tfds_writes() -> None:
         "tensor": {"shape": {"dimensions": ["2"]}, "dtype": "int64", "encoding": "none"},
     }
     assert found["landmarks"]["tensor"] == {"shape": {"dimensions": ["0"]}, "dtype": "float32", "encoding": "none"}
-    assert found["identity"] == found["label"] == {
-        "pythonClassName": f"{CONNECTORS}.scalar.Scalar",
-        "tensor": {"shape": {}, "dtype": "int64", "encoding": "none"},
-    }
+    assert (
+        found["identity"]
+        == found["label"]
+        == {
+            "pythonClassName": f"{CONNECTORS}.scalar.Scalar",
+            "tensor": {"shape": {}, "dtype": "int64", "encoding": "none"},
+        }
+    )
     assert found["key"] == {"pythonClassName": f"{CONNECTORS}.text_feature.Text", "text": {}}
 
 
