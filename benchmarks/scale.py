@@ -113,10 +113,16 @@ def job(pictures: int, one: Rates, name: NameRates) -> Job:
 def rates_table(results: Mapping[str, Results]) -> str:
     """Return pictures a second and core, and bytes, by input."""
     rows = [
-        [name, f"{one.core_seconds * 1000:.2f}", f"{1 / one.core_seconds:,.0f}", _bytes(one.input_bytes)]
+        [
+            name,
+            f"{one.core_seconds * 1000:.2f} ms",
+            f"{1 / one.core_seconds:,.0f}/s",
+            _bytes(one.input_bytes),
+            f"{_bytes(one.input_bytes / one.core_seconds)}/s",
+        ]
         for name, one in rates(results).items()
     ]
-    return table(["input", "ms of a core", "pictures/s and core", "a file"], rows)
+    return table(["input", "a picture on one core", "pictures", "a file", "a core reads"], rows)
 
 
 def costs(results: Mapping[str, Results]) -> str:

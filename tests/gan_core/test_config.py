@@ -157,7 +157,7 @@ def test_bad_overrides_are_refused(override: str, message: str) -> None:
         ("[data]\npath = 3\n", "data.path must be a text, got 3"),
         ("[data]\ncrop = []\n",
          "data.crop must be a text, one of celeba-108, celeba-128, celeba-140, celeba-148, "
-         "celeba-160, celeba-178, center, none, got []"),
+         "celeba-160, celeba-178, landmarks, center, none, got []"),
     ],
 )  # fmt: skip
 def test_bad_preset_files_are_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -219,7 +219,7 @@ def test_content_leaves_out_what_does_not_change_the_result() -> None:
         for name, section in SECTIONS.items()
     }
     assert outside == {
-        "data": ["kind", "max_reject_fraction", "path", "synthetic_count", "synthetic_seed"],
+        "data": ["kind", "max_reject_fraction", "mirrors", "path", "synthetic_count", "synthetic_seed"],
         "model": [],
         "train": ["checkpoint_every_kimg", "keep_checkpoints", "placement", "steps_per_execution"],
         "eval": [],
