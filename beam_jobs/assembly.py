@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import math
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -161,7 +160,10 @@ def versions() -> dict[str, str]:
 
 
 def finish(draft: Path, receipts: Sequence[Receipt], fields: Mapping[str, Any], digest: str) -> None:
-    """Add what belongs to all shards, remove the books, write the manifest."""
+    """Add what belongs to all shards, write the manifest, remove the books.
+
+    In this order: whoever is killed in between finds every shard finished.
+    """
     for receipt in receipts:
         if split_of(receipt.name) not in fields["splits"]:
             (draft / receipt.name).unlink(missing_ok=True)
@@ -170,6 +172,6 @@ def finish(draft: Path, receipts: Sequence[Receipt], fields: Mapping[str, Any], 
     lines = [artifacts.canonical_json(receipt.to_json()) + "\n" for receipt in receipts]
     artifacts.replace_file(draft / SHARDS, "".join(lines).encode())
     schema.write_tfds(draft, fields)
-    shutil.rmtree(draft / WORK)
     known = {receipt.name: {"bytes": receipt.size_bytes, "sha256": receipt.sha256} for receipt in receipts}
     artifacts.write_manifest(draft, "dataset", digest, fields, known)
+    artifacts.remove_tree(draft / WORK)

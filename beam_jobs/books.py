@@ -8,14 +8,17 @@ Files, because no Beam runner offers workers another way back to the launcher:
     .work/dropped/<shard>.json     which of its pictures are duplicates of others
     .work/failed/<shard>.json      why no shard can be written any more
     .work/owner                    which launcher the workers work for
+
+On an object store they are small objects, said and read less often; a shard of a size other than its receipt's is not
+finished.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
-import shutil
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,13 +28,16 @@ from typing import Any
 
 from beam_jobs.decoding import TRANSIENT_REASONS
 from beam_jobs.sources.base import content_of
-from gan_core.artifacts import replace_file, sha256_file, write_json
+from gan_core import stores
+from gan_core.artifacts import remove_tree, replace_file, sha256_file, write_json
 from gan_core.errors import FaceloomError
 from gan_core.handoff import ImageRef
 from gan_core.normalization import Normalization
+from gan_core.paths import is_remote
 
 WORK = ".work"
 _HEARTBEAT_SECONDS = 0.25
+_REMOTE_HEARTBEAT_SECONDS = 5.0  # one request each to read and to write
 _NAMES_PER_FILE = 4096
 
 
@@ -134,13 +140,13 @@ def write_names(draft: Path, assigned: Iterable[tuple[str, ImageRef]]) -> list[s
     pipeline): 280 s for CelebA, 6 s this way.
     """
     folder = draft / WORK / "names"
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)
     folder.mkdir()
     names: list[str] = []
     lines = (json.dumps([shard, content_of(ref), ref.span]) + "\n" for shard, ref in assigned)
     while block := "".join(itertools.islice(lines, _NAMES_PER_FILE)):
         names.append(f"{len(names):05d}.jsonl")
-        (folder / names[-1]).write_text(block, encoding="utf-8")
+        (folder / names[-1]).write_bytes(block.encode())
     return names
 
 
@@ -162,17 +168,28 @@ def stop_work(draft: Path) -> None:
     replace_file(draft / WORK / "owner", b"nobody")
 
 
-def finished(draft: Path, name: str) -> Receipt | None:
-    """Return the receipt of a shard that is complete and undamaged, else None.
+def finished(draft: Path, names: Iterable[str]) -> dict[str, Receipt]:
+    """Return the receipts of those shards that are complete and undamaged.
 
     A shard with rejects that another try might not have (`missing`, `unreadable`, `changed`) counts as
     unfinished.
     """
-    receipt = read_receipt(draft, name)
-    if receipt is None or any(reject.reason in TRANSIENT_REASONS for reject in receipt.rejects):
-        return None
-    path = draft / name
-    return receipt if path.is_file() and sha256_file(path) == receipt.sha256 else None
+    receipts = {
+        name: receipt
+        for name, receipt in read_receipts(draft, names).items()
+        if not any(reject.reason in TRANSIENT_REASONS for reject in receipt.rejects)
+    }
+    if is_remote(draft) and len(receipts) > 1:
+        sizes = {name: facts.st_size for name, facts in stores.listing(draft).items()}
+        return {name: receipt for name, receipt in receipts.items() if sizes.get(name) == receipt.size_bytes}
+    return {name: receipt for name, receipt in receipts.items() if _is_undamaged(draft / name, receipt)}
+
+
+def _is_undamaged(path: Path, receipt: Receipt) -> bool:
+    if not path.is_file():
+        return False
+    # A store checks what it keeps, and shows an object when it is complete.
+    return path.stat().st_size == receipt.size_bytes if is_remote(path) else sha256_file(path) == receipt.sha256
 
 
 def write_receipt(draft: Path, receipt: Receipt) -> None:
@@ -182,10 +199,26 @@ def write_receipt(draft: Path, receipt: Receipt) -> None:
 
 def read_receipt(draft: Path, name: str) -> Receipt | None:
     """Return what a worker wrote when it finished the shard, None where it did not."""
-    try:
-        return Receipt.from_json(json.loads((draft / WORK / "receipts" / f"{name}.json").read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
+    return read_receipts(draft, [name]).get(name)
+
+
+def read_receipts(draft: Path, names: Iterable[str]) -> dict[str, Receipt]:
+    """Return shard -> what a worker wrote when it finished it; shards without a usable receipt are absent."""
+    paths = {draft / WORK / "receipts" / f"{name}.json": name for name in names}
+    found = stores.read_all(paths) if is_remote(draft) else _read_files(paths)
+    receipts = {}
+    for path, data in found.items():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            receipts[paths[path]] = Receipt.from_json(json.loads(data))
+    return receipts
+
+
+def _read_files(paths: Iterable[Path]) -> dict[Path, bytes]:
+    found = {}
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            found[path] = path.read_bytes()
+    return found
 
 
 def forget(draft: Path, name: str) -> None:
@@ -217,7 +250,8 @@ def failure(draft: Path) -> FaceloomError | None:
 
 def record_failure(draft: Path, name: str, error: FaceloomError) -> None:
     """Leave the error for the launcher, as found while the shard `name` was written."""
-    write_json(draft / WORK / "failed" / f"{name}.json", {"error": type(error).__name__, "message": str(error)})
+    kind = next(kind.__name__ for kind in FaceloomError.__subclasses__() if isinstance(error, kind))
+    write_json(draft / WORK / "failed" / f"{name}.json", {"error": kind, "message": str(error)})
 
 
 class ShardProgress:
@@ -227,16 +261,20 @@ class ShardProgress:
         self._path = draft / WORK / "progress" / name
         self._owner = draft / WORK / "owner"
         self._mark = owner
+        self._every_s = _REMOTE_HEARTBEAT_SECONDS if is_remote(draft) else _HEARTBEAT_SECONDS
         self._next = 0.0
 
     def report(self, pictures: int, rejects: int, *, now: bool = False) -> bool:
-        """Note the numbers, four times a second at most; return whether this worker's launcher is gone."""
+        """Note the numbers, four times a second at most (every 5 s on a store); return whether the launcher is gone."""
         if time.monotonic() < self._next and not now:
             return False
-        self._next = time.monotonic() + _HEARTBEAT_SECONDS
+        self._next = time.monotonic() + self._every_s
         # A worker whose launcher was killed finds a new owner, or the whole draft published, and stops.
         if not self._owner.is_file() or self._owner.read_text() != self._mark:
             return True
+        if is_remote(self._path):
+            self._path.write_text(f"{pictures} {rejects}")
+            return False
         temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         temporary.write_text(f"{pictures} {rejects}")
         temporary.replace(self._path)

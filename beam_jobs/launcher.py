@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from beam_jobs.assembly import landmark_count, normalization_of, recipe_digest, training_statistics
-from beam_jobs.books import Receipt, Rejected, failure, finished, forget, read_receipt, start_work, write_dropped
+from beam_jobs.books import Receipt, Rejected, failure, finished, forget, read_receipts, start_work, write_dropped
 from beam_jobs.duplicates import Entry, find_duplicates
 from beam_jobs.monitor import run_watched
 from beam_jobs.pool import cores, open_pool
@@ -68,9 +68,8 @@ class Launcher:
         Raises:
             FaceloomError: what stopped a worker. StageFailed: the runner failed.
         """
-        for name in self.names:
-            if finished(self.draft, name) is None:
-                forget(self.draft, name)
+        for name in set(self.names) - finished(self.draft, self.names).keys():
+            forget(self.draft, name)
         if adopted := adopt(self.job, {name: self.assigned[name] for name in self._missing()}, earlier):
             _LOG.info("%d of %d shards are taken from an earlier data set", adopted, len(self.names))
         for _ in range(_ROUNDS):
@@ -88,7 +87,8 @@ class Launcher:
         raise StageFailed(f"the shards in {self.draft} keep changing; does another job write there? Run it again alone")
 
     def _missing(self) -> list[str]:
-        return [name for name in self.names if read_receipt(self.draft, name) is None]
+        there = read_receipts(self.draft, self.names)
+        return [name for name in self.names if name not in there]
 
     def _prepared(self) -> list[Receipt]:
         """Run the Beam job for the shards without a receipt; return all receipts."""
@@ -100,7 +100,8 @@ class Launcher:
                 pictures,
                 len(missing),
             )
-        receipts = [receipt for name in self.names if (receipt := read_receipt(self.draft, name)) is not None]
+        there = read_receipts(self.draft, self.names)
+        receipts = [there[name] for name in self.names if name in there]
         if len(receipts) < len(self.names):
             raise StageFailed(
                 f"{len(self.names) - len(receipts)} of {len(self.names)} shards are missing in {self.draft}; "

@@ -21,6 +21,7 @@ from gan_core import artifacts
 from gan_core.config import DataConfig, load_config
 from gan_core.errors import FaceloomError
 from gan_core.handoff import DatasetManifest, dataset_digest, dataset_folder
+from gan_core.paths import local_root, path_of
 from gan_core.progress import ReportProgress, silent
 
 
@@ -35,7 +36,7 @@ def prepare(
 
     Args:
         config: source, crop, resolution, ... (see docs/data.md).
-        data_root: the folder of raw/, datasets/, runs/.
+        data_root: the folder of raw/, datasets/, runs/; on an object store, raw/ stays below ./data.
         beam_args: options for Beam, as on a command line: `--runner=FlinkRunner`, `--direct_num_workers=4`.
         report_progress: called about twice a second, from the calling thread.
 
@@ -46,7 +47,7 @@ def prepare(
     """
     _check(beam_args)
     data_root = data_root.absolute()
-    source = open_source(config, data_root)
+    source = open_source(config, local_root(data_root).absolute())
     listed = None if source.planned() else survey(source, config)
     summary = listed[0] if listed else source.planned()
     assert summary is not None
@@ -89,13 +90,14 @@ def run(argv: Sequence[str] | None = None) -> int:
     split = arguments.index("--") if "--" in arguments else len(arguments)
     parser = argparse.ArgumentParser(prog="python -m beam_jobs.preprocess", description=run.__doc__, allow_abbrev=False)
     parser.add_argument("preset", help="a preset's name, or the path of a TOML file")
-    parser.add_argument("--source", type=Path, help="folder or zip of the pictures")
-    parser.add_argument("--data-root", type=Path, default=Path("data"))
+    parser.add_argument("--source", help="folder or archive of the pictures, also s3:// and gs://")
+    parser.add_argument("--data-root", default="data")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="overrides")
     given = parser.parse_args(arguments[:split])
     try:
-        config = load_config(given.preset, given.overrides, source=given.source)
-        manifest = prepare(config.data, given.data_root, beam_args=arguments[split + 1 :])
+        source = path_of(given.source) if given.source else None
+        config = load_config(given.preset, given.overrides, source=source)
+        manifest = prepare(config.data, path_of(given.data_root), beam_args=arguments[split + 1 :])
     except FaceloomError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

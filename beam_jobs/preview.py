@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 
 from beam_jobs.decoding import Pixels
 from gan_core import storage
+from gan_core.artifacts import replace_file
 from gan_core.normalization import Normalization
 from gan_core.records import decode_example, read_records
 
@@ -24,7 +26,9 @@ _MIN_TILE, _MAX_TILE = 64, 128  # pixels; smaller tiles are magnified, larger on
 def write_preview(path: Path, shards: Sequence[Path], fields: Mapping[str, Any]) -> None:
     """Write a PNG grid of the first 64 records that are no mirrored copies; `fields` are the manifest's."""
     grid = picture_grid(islice(_originals(shards, fields), COLUMNS * ROWS))
-    Image.fromarray(grid[:, :, 0] if grid.shape[2] == 1 else grid).save(path, "PNG")
+    picture = io.BytesIO()
+    Image.fromarray(grid[:, :, 0] if grid.shape[2] == 1 else grid).save(picture, "PNG")
+    replace_file(path, picture.getvalue())
 
 
 def picture_grid(images: Iterable[Pixels]) -> Pixels:

@@ -59,22 +59,23 @@ def job_server(args: Sequence[str]) -> Iterator[list[str]]:
         yield list(args)
         return
     args = [*args, *worker_options(runner, args)]
-    given = options.view_as(JobServerOptions)
-    given.job_port = pick_port(given.job_port)[0]
-    server = None if options.view_as(PortableOptions).job_endpoint else runner.default_job_server(options)
-    server = server._job_server if isinstance(server, StopOnExitJobServer) else server
-    if not isinstance(server, SubprocessJobServer):  # the one that submits a jar by HTTP runs in this process
+    if options.view_as(PortableOptions).job_endpoint:
         yield args
         return
-    if shutil.which(given.job_server_java_launcher) is None:
-        raise ConfigError(
-            f"{name} starts a job server in Java, and there is no '{given.job_server_java_launcher}' here; install "
-            "Java 17, or name a server that runs with --job_endpoint=HOST:PORT"
-        )
     with tempfile.TemporaryDirectory(prefix="faceloom-job-server-") as folder:
-        server._artifacts_dir = given.artifacts_dir or folder
-        with _running(_command(server, name), Path(folder) / "log", f"localhost:{given.job_port}", name):
-            yield [*args, f"--job_endpoint=localhost:{given.job_port}"]
+        given = options.view_as(JobServerOptions)
+        given.job_port = pick_port(given.job_port)[0]
+        given.artifacts_dir = given.artifacts_dir or folder
+        # Flink unpacks jars there, and does not remove them.
+        given.job_server_jvm_properties = [f"-Djava.io.tmpdir={folder}", *given.job_server_jvm_properties]
+        server = runner.default_job_server(options)
+        server = server._job_server if isinstance(server, StopOnExitJobServer) else server
+        if not isinstance(server, SubprocessJobServer):  # the one that submits a jar by HTTP runs in this process
+            yield args
+            return
+        address = f"localhost:{given.job_port}"
+        with _running(_command(server, name, given.job_server_java_launcher), Path(folder) / "log", address, name):
+            yield [*args, f"--job_endpoint={address}"]
 
 
 def worker_options(runner: PortableRunner, args: Sequence[str]) -> list[str]:
@@ -96,8 +97,13 @@ def worker_options(runner: PortableRunner, args: Sequence[str]) -> list[str]:
     return ["--environment_type=PROCESS", f"--environment_config={json.dumps({'command': str(command)})}"]
 
 
-def _command(server: SubprocessJobServer, name: str) -> list[str]:
+def _command(server: SubprocessJobServer, name: str, java: str) -> list[str]:
     """Return the command line of a job server. The first time Beam fetches its jar, a few hundred MB."""
+    if shutil.which(java) is None:
+        raise ConfigError(
+            f"{name} starts a job server in Java, and there is no '{java}' here; install Java 17, or name a server "
+            "that runs with --job_endpoint=HOST:PORT"
+        )
     try:
         return list(map(str, server.subprocess_cmd_and_endpoint()[0]))
     except (ValueError, RuntimeError, OSError) as error:

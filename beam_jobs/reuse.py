@@ -17,8 +17,10 @@ from beam_jobs.books import Receipt, ShardProgress, write_receipt
 from beam_jobs.decoding import TRANSIENT_REASONS
 from beam_jobs.shard_writer import ShardJob, waits_for_statistics
 from beam_jobs.shards import inputs_digest
+from gan_core import stores
 from gan_core.artifacts import MANIFEST, sha256_file
 from gan_core.handoff import ImageRef
+from gan_core.paths import is_remote
 
 SHARDS = "shards.jsonl"
 
@@ -69,6 +71,11 @@ def _published(data_sets: Iterable[Path]) -> Iterator[Known]:
 def _take(one: Known, place: Path) -> bool:
     """Make `place` the same file, where it still is what its receipt says."""
     path = one.folder / one.receipt.name
+    if is_remote(path):
+        if not path.is_file() or path.stat().st_size != one.receipt.size_bytes:
+            return False
+        stores.copy(path, place)
+        return True
     if not path.is_file() or sha256_file(path) != one.receipt.sha256:
         return False
     place.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from beam_jobs.books import (
     ShardProgress,
     failure,
     finished,
+    forget,
     parse_name,
     read_dropped,
     read_receipt,
@@ -34,12 +36,14 @@ from beam_jobs.decoding import Pixels, Reject, quiet_pillow
 from beam_jobs.duplicates import perceptual_hash, pixel_hash
 from beam_jobs.pictures import Prepared, prepare_picture
 from beam_jobs.shards import inputs_digest
+from beam_jobs.sources.ahead import fetched
 from beam_jobs.sources.base import Reader
-from gan_core import storage
+from gan_core import storage, stores
 from gan_core.config import DataConfig
 from gan_core.errors import ArtifactError, FaceloomError
 from gan_core.handoff import ImageRef
 from gan_core.normalization import NORMALIZATIONS, Normalization
+from gan_core.paths import is_remote
 from gan_core.records import Feature, decode_example, encode_example, read_records, write_record
 
 
@@ -73,7 +77,7 @@ def prepare_shard(job: ShardJob, name: str, refs: Iterable[ImageRef]) -> None:
     Errors that would hit every picture are left in `.work/failed` for the launcher: an exception would have a
     runner try four times, and then arrive there as a text.
     """
-    if failure(job.draft) is not None or finished(job.draft, name) is not None:
+    if failure(job.draft) is not None or finished(job.draft, [name]):
         return
     with _failures_noted(job, name), contextlib.suppress(_Abandoned):
         _write_shard(job, name, sorted(refs, key=lambda ref: ref.key))
@@ -103,7 +107,8 @@ def _failures_noted(job: ShardJob, name: str) -> Iterator[None]:
     except FaceloomError as error:
         record_failure(job.draft, name, error)
     except OSError as error:
-        message = f"cannot write {job.draft / name}: {error.strerror}; make room and run again, it continues there"
+        room = f"make room in {tempfile.gettempdir()}" if is_remote(job.draft) else "make room"
+        message = f"cannot write {job.draft / name}: {error.strerror}; {room} and run again, it continues there"
         record_failure(job.draft, name, ArtifactError(message))
 
 
@@ -114,9 +119,9 @@ def _write_shard(job: ShardJob, name: str, refs: Sequence[ImageRef]) -> None:
     looks: list[Look] = []
     with _replacing(job.draft, name) as stream:
         shard = _OpenShard(stream, job.config.channels)
-        for done, ref in enumerate(refs, start=1):
+        for done, (ref, read) in enumerate(fetched(job.reader, refs), start=1):
             try:
-                prepared = prepare_picture(job.reader.read(ref), job.config, ref.landmarks)
+                prepared = prepare_picture(read(), job.config, ref.landmarks)
             except Reject as reject:
                 rejects.append(Rejected(ref.key, reject.reason, reject.detail))
             else:
@@ -267,6 +272,14 @@ class _Hashed:
 @contextlib.contextmanager
 def _replacing(draft: Path, name: str) -> Iterator[BinaryIO]:
     """Yield a stream; the shard is what was written once the block has ended, and unchanged when it fails."""
+    if is_remote(draft):
+        with tempfile.TemporaryDirectory(prefix="faceloom-") as folder:
+            local = Path(folder) / name
+            with local.open("wb") as stream:
+                yield stream
+            forget(draft, name)  # a receipt tells the shard by its size, and the next one may have the same
+            stores.send(local, draft / name)
+        return
     partial = draft / WORK / f"{name}.{uuid.uuid4().hex}.part"
     try:
         with partial.open("wb") as stream:

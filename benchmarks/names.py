@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,22 +14,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from beam_jobs.books import WORK, read_names, write_names
 from beam_jobs.quiet_beam import beam, quiet  # first, so that the imports below are quiet
 from beam_jobs.runner import make_pipeline
 from beam_jobs.shards import shard_of, shard_totals
 from beam_jobs.sources import open_source, survey
-from benchmarks.pictures import Input
 from gan_core.config import load_config
-
-
-def measure(pictures: Input) -> dict[str, Any]:
-    """Return the numbers of `count_names`, from a process of its own: memory that was used once is not given back."""
-    command = [sys.executable, "-m", "benchmarks.names", str(pictures.source)]
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], check=True, capture_output=True)
-    return dict(json.loads(done.stdout))
 
 
 def count_names(source: Path) -> dict[str, float]:

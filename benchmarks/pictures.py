@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -125,8 +125,13 @@ class _Zip:
     path: Path
 
     def __call__(self, name: str) -> bytes:
-        with zipfile.ZipFile(self.path) as archive:
-            return archive.read(name)
+        return _opened(self.path, os.getpid()).read(name)
+
+
+@cache
+def _opened(path: Path, _: int) -> zipfile.ZipFile:
+    """Open an archive once a process, as forked ones would share a position: its index takes long to read."""
+    return zipfile.ZipFile(path)
 
 
 @dataclass(frozen=True)
@@ -162,8 +167,7 @@ def _portraits(archive: Path) -> tuple[list[str], Read]:
 
 
 def _zip_names(archive: Path) -> list[str]:
-    with zipfile.ZipFile(archive) as opened:
-        return sorted(name for name in opened.namelist() if name.lower().endswith(".jpg"))
+    return sorted(name for name in _opened(archive, os.getpid()).namelist() if name.lower().endswith(".jpg"))
 
 
 def _size(data: bytes) -> tuple[int, int]:

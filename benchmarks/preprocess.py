@@ -60,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--all", action="store_true", help="every experiment, about 20 minutes on two quiet cores")
     parser.add_argument("--only", nargs="+", default=[], choices=EXPERIMENTS, help="these experiments alone")
+    parser.add_argument("--inputs", action="store_true", help="make all pictures: some minutes, the first time")
     parser.add_argument(
         "--tiny", action="store_true", help="a few hundred pictures: does it work? The numbers say nothing"
     )

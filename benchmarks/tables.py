@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
 from benchmarks import scale
-from benchmarks.experiments import STORAGES
 from benchmarks.markdown import number, table
 from benchmarks.measure import Run
 from benchmarks.summary import (
@@ -22,6 +21,7 @@ from benchmarks.summary import (
     ratio,
     sizes,
 )
+from gan_core.storage import STORAGES
 
 AllResults = Mapping[str, Results]
 _ORDER = ("dataset_tool", "loop", "limit", "limit-scaled", "faceloom")

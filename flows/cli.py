@@ -16,8 +16,10 @@ import click
 
 from flows import terminal
 from flows.data_command import data
+from flows.fetch_command import fetch
 from flows.terminal import EXIT_CODES, Group, Terminal, shared_options
 from gan_core.config import RunConfig, load_config
+from gan_core.paths import path_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 _SHORTCUTS = {"count": "eval.sample_count", "seed": "eval.seed", "format": "eval.sample_format"}
@@ -28,12 +30,12 @@ def data_root_option(command: F) -> F:
     option = click.option(
         "--data-root",
         metavar="DIR",
-        type=click.Path(path_type=Path),
-        default=Path("data"),
+        type=path_of,
+        default="data",
         envvar="FACELOOM_DATA_ROOT",
         show_envvar=True,
         show_default=True,
-        help="Where raw/, datasets/ and runs/ lie.",
+        help="Where raw/, datasets/ and runs/ lie. Data sets also at s3:// and gs://.",
     )
     return option(command)
 
@@ -67,8 +69,8 @@ def what_to_make(command: F) -> F:
         click.option(
             "--source",
             metavar="PATH",
-            type=click.Path(path_type=Path),
-            help="Folder or zip of your pictures.",
+            type=path_of,
+            help="Folder or archive of your pictures, also at s3:// and gs://.",
         ),
         click.argument("preset", default="quickstart"),
     ):
@@ -139,6 +141,7 @@ def stage_command(name: str, help: str, *lines: str) -> Callable[[F], click.Comm
     "prepare",
     "Turn the pictures into TFRecord shards, with Beam.\n\nBeam's own options follow after --.",
     "faceloom prepare celeba64 --source img_align_celeba.zip",
+    "faceloom prepare celeba64 --source s3://bucket/celeba --data-root s3://bucket/gans",
     "faceloom prepare celeba64 --source faces -- --runner=FlinkRunner --flink_master=localhost:8081",
 )
 def prepare(own: Terminal, config: RunConfig, data_root: Path) -> None:
@@ -192,6 +195,7 @@ def report(own: Terminal, config: RunConfig, data_root: Path) -> None:
     _alone(own, config, "report")
 
 
+data.add_command(fetch)
 cli.add_command(data)
 
 

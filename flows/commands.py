@@ -6,26 +6,28 @@ import dataclasses
 import json
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from flows import presets
 from flows.console import Display, duration, shown
 from flows.output import new_log, quiet_libraries, redirected
 from flows.plan import Plan, make_plan
-from flows.stages import STAGES, Order, StageResult, check_inputs, locate
+from flows.stages import STAGES, Order, StageResult, check_inputs, check_root, locate
 from flows.terminal import Terminal
 from gan_core import artifacts
 from gan_core.config import RunConfig
 from gan_core.errors import StageFailed
 from gan_core.lineage import ALREADY_DONE
+from gan_core.paths import local_root
 
 NOTHING_TO_DO = "nothing to do: every stage is already done"
 
 
 def dry_run(own: Terminal, config: RunConfig) -> None:
     """Print what a run would do, where, and at what cost."""
-    plan = make_plan(_order(own, config))
+    order = _order(own, config)
+    check_root("run", order)
+    plan = make_plan(order)
     place = plan.place
     stages = [{"stage": stage.stage, "state": stage.state, "path": str(stage.path)} for stage in plan.stages]
     document = {
@@ -42,6 +44,7 @@ def dry_run(own: Terminal, config: RunConfig) -> None:
 def run_alone(own: Terminal, config: RunConfig, names: Sequence[str]) -> None:
     """Run stages in this process, without Prefect."""
     order = _order(own, config)
+    check_root(names[0], order)
     check_inputs(names[0], order)
     artifacts.make_folder(order.data_root)
     quiet_libraries()
@@ -54,6 +57,7 @@ def run_flow(own: Terminal, config: RunConfig) -> None:
     """Run the whole flow through Prefect, unless every stage is already done."""
     start = time.monotonic()
     order = _order(own, config)
+    check_root("run", order)
     plan = make_plan(order)
     artifacts.make_folder(order.data_root)
     if plan.done:
@@ -80,7 +84,7 @@ def _order(own: Terminal, config: RunConfig) -> Order:
 def _stage(own: Terminal, display: Display, name: str, order: Order) -> StageResult:
     start = time.monotonic()
     display.started(name, shown(locate(order).of(name)), 1)
-    with redirected(None if own.verbose else new_log(order.data_root, name)):
+    with redirected(None if own.verbose else new_log(local_root(order.data_root), name)):
         result = STAGES[name](order, display.progress)
     display.finished(result, time.monotonic() - start)
     return result
@@ -139,7 +143,7 @@ def _score_text(name: str, facts: Mapping[str, Any]) -> str:
 
 
 def _text(results: Sequence[StageResult]) -> str:
-    return "\n".join(f"{result.stage:<10}{result.outcome}: {shown(Path(result.path))}" for result in results)
+    return "\n".join(f"{result.stage:<10}{result.outcome}: {shown(result.path)}" for result in results)
 
 
 def _dry_run_text(config: RunConfig, plan: Plan) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TextIO
 
 from flows.stages import StageResult
 from gan_core.lineage import ALREADY_DONE
+from gan_core.paths import is_address
 from gan_core.progress import Progress
 
 LINE_EVERY_SECONDS = 10.0
@@ -205,6 +206,8 @@ def finished_text(result: StageResult, seconds: float) -> str:
 
 def shown(path: str | Path) -> str:
     """Return a path as the user would write it: relative where it lies below the working directory."""
+    if is_address(str(path)):
+        return str(path)
     path = Path(path).absolute()
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 

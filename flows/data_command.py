@@ -12,6 +12,7 @@ import click
 from flows.terminal import Group, Terminal, shared_options
 from gan_core.errors import ArtifactError, ConfigError, DataError
 from gan_core.options import suggestion
+from gan_core.paths import path_of
 
 if TYPE_CHECKING:
     from gan_core.progress import ReportProgress
@@ -25,7 +26,7 @@ def _examples(*lines: str) -> str:
 
 
 def _path(name: str, **options: Any) -> Callable[[F], F]:
-    return click.argument(name, type=click.Path(path_type=Path), **options)
+    return click.argument(name, type=path_of, **options)
 
 
 @click.group(
@@ -113,7 +114,7 @@ def inspect(
 )
 @shared_options
 @_path("paths", nargs=-1)
-@click.option("--source", metavar="PATH", type=click.Path(path_type=Path), help="Check downloaded files instead.")
+@click.option("--source", metavar="PATH", type=path_of, help="Check downloaded files instead.")
 @click.option("--kind", metavar="NAME", default="auto", show_default=True, help="Of --source: celeba, ffhq, mnist, ...")
 def verify(own: Terminal, paths: tuple[Path, ...], source: Path | None, kind: str) -> int:
     """Hold data sets against their manifests.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -15,6 +16,8 @@ from typing import Any
 
 from gan_core import artifacts, lineage
 from gan_core.errors import ConfigError
+from gan_core.paths import SCHEMES, is_remote, local_root
+from gan_core.stores import check_bucket
 
 IMPORT_SECONDS = 180.0
 _GIB = 1024**3
@@ -63,8 +66,9 @@ def examine(data_root: Path) -> list[Check]:
         _library("Apache Beam", "prepare", beam),
         _library("Prefect", "run", prefect, _PREFECT_FIX),
         _java(),
+        _stores(),
         _data_root(data_root),
-        _disk(data_root),
+        _disk(local_root(data_root)),
         _memory(),
     ]
 
@@ -158,8 +162,24 @@ def _java() -> Check:
     )
 
 
+def _stores() -> Check:
+    extras = {kind.library.extra: kind.library.module for kind in SCHEMES.values()}
+    lacking = [extra for extra, module in extras.items() if importlib.util.find_spec(module) is None]
+    if not lacking:
+        return Check("object store", "ok", f"{' and '.join(extras.values())} are installed, for s3:// and gs://")
+    return Check(
+        "object store",
+        "warning",
+        f"{' and '.join(extras[extra] for extra in lacking)} not installed; only s3:// and gs:// need them",
+        f"pip install 'faceloom[{','.join(lacking)}]'",
+    )
+
+
 def _data_root(data_root: Path) -> Check:
     try:
+        if is_remote(data_root):
+            check_bucket(data_root, "--data-root")
+            return Check("data root", "ok", f"{data_root} answers")
         if data_root.exists():
             artifacts.make_folder(data_root)
         elif not os.access(_existing(data_root), os.W_OK | os.X_OK):

@@ -25,6 +25,7 @@ from gan_core.handoff import (
     run_folder,
 )
 from gan_core.lineage import ALREADY_DONE, DONE
+from gan_core.paths import is_remote, local_root, path_of
 from gan_core.progress import ReportProgress
 
 
@@ -75,7 +76,7 @@ class Place:
         inside = {"train": "checkpoints", "sample": "samples", "evaluate": "scores", "report": "report"}
         if stage in inside:
             return self.run_dir / inside[stage]
-        return self.dataset if stage == "prepare" else Path(self.source.location)
+        return self.dataset if stage == "prepare" else path_of(self.source.location)
 
 
 Stage = Callable[[Order, ReportProgress], StageResult]
@@ -94,7 +95,7 @@ def locate(order: Order) -> Place:
     """
     from beam_jobs.sources import plan
 
-    source = order.source or plan(order.config.data, order.data_root)
+    source = order.source or plan(order.config.data, local_root(order.data_root))
     dataset = dataset_digest(order.config.data, source.fingerprint)
     return Place(
         source=source,
@@ -107,7 +108,7 @@ def locate(order: Order) -> Place:
 
 def is_fetched(order: Order, source: SourceSummary) -> bool:
     """Whether faceloom itself draws or downloads the pictures: then they are published below raw/."""
-    return Path(source.location).parent == order.data_root.absolute() / "raw"
+    return Path(source.location).parent == local_root(order.data_root).absolute() / "raw"
 
 
 def ingest(order: Order, report_progress: ReportProgress) -> StageResult:
@@ -115,13 +116,13 @@ def ingest(order: Order, report_progress: ReportProgress) -> StageResult:
     from beam_jobs import sources
 
     with lineage.recorded("ingest", order.attempt) as entry:
-        location = Path(sources.plan(order.config.data, order.data_root).location)
+        data_root = local_root(order.data_root)
+        location = path_of(sources.plan(order.config.data, data_root).location)
         before = _stamp(location)
-        source = sources.ingest(order.config.data, order.data_root, report_progress)
+        source = sources.ingest(order.config.data, data_root, report_progress)
         place = locate(dataclasses.replace(order, source=source))
-        known = lineage.read_run(place.run_dir) is not None
-        _start_run(order, place)
-        entry.run_dir = place.run_dir
+        known = not is_remote(place.run_dir) and lineage.read_run(place.run_dir) is not None
+        entry.run_dir = _start_run(order, place)
         if is_fetched(order, source):
             entry.outcome = _outcome(before, location)
         else:  # there is nothing to publish: it was listed before, or not
@@ -132,8 +133,7 @@ def ingest(order: Order, report_progress: ReportProgress) -> StageResult:
 def prepare(order: Order, report_progress: ReportProgress) -> StageResult:
     """Turn the pictures into TFRecord shards, with Beam."""
     place = locate(order)
-    _start_run(order, place)
-    with lineage.recorded("prepare", order.attempt, place.run_dir) as entry:
+    with lineage.recorded("prepare", order.attempt, _start_run(order, place)) as entry:
         from beam_jobs import preprocess
 
         before = _stamp(place.dataset)
@@ -213,6 +213,19 @@ STAGES: dict[str, Stage] = {
 }
 
 
+def check_root(name: str, order: Order) -> None:
+    """Raise ConfigError, naming the way out, when `name` needs its files on this machine, and they are elsewhere.
+
+    Nothing is looked up. `run` is asked for as a stage of its own.
+    """
+    if name in ("ingest", "prepare") or not is_remote(order.data_root):
+        return
+    raise ConfigError(
+        f"faceloom {name} works on files of this machine, and --data-root is {order.data_root}; bring the data set "
+        f"here with: faceloom data fetch {order.data_root}/datasets/NAME, and name a folder of this machine"
+    )
+
+
 def check_inputs(name: str, order: Order) -> None:
     """Raise ConfigError, naming the command that makes it, when the stage `name` lacks an input on disk."""
     place = locate(order)
@@ -222,8 +235,12 @@ def check_inputs(name: str, order: Order) -> None:
         _checkpoint(order, place)
 
 
-def _start_run(order: Order, place: Place) -> None:
+def _start_run(order: Order, place: Place) -> Path | None:
+    """Note what is to be made; return the run's folder. None on an object store: a run begins where it is trained."""
+    if is_remote(place.run_dir):
+        return None
     lineage.start_run(place.run_dir, order.config, place.run_digest, place.dataset_digest, place.dataset)
+    return place.run_dir
 
 
 def _dataset(order: Order, place: Place) -> DatasetManifest:
@@ -247,7 +264,7 @@ def _checkpoint(order: Order, place: Place) -> Checkpoint:
 
 def _result(entry: lineage.StageEntry, path: Path, summary: Mapping[str, Any]) -> StageResult:
     return StageResult(
-        stage=entry.stage, outcome=entry.outcome, path=str(path), run_dir=str(entry.run_dir), summary=summary
+        stage=entry.stage, outcome=entry.outcome, path=str(path), run_dir=str(entry.run_dir or ""), summary=summary
     )
 
 

@@ -19,6 +19,7 @@ import click
 from flows.output import write_crash
 from gan_core.errors import ConfigError, FaceloomError, Interrupted
 from gan_core.options import suggestion
+from gan_core.paths import local_root
 
 if TYPE_CHECKING:
     from flows.console import Display
@@ -147,7 +148,7 @@ def run(group: click.Group, args: Sequence[str]) -> int:
     except Exception as error:
         if terminal.verbose:
             raise
-        path = write_crash(terminal.data_root, error)
+        path = write_crash(local_root(terminal.data_root), error)
         where = f"the traceback is in {path}" if path else "run it again with -v for the traceback"
         return _fail(terminal, own, FaceloomError(f"a bug: {type(error).__name__}: {error}; {where}"))
     finally:

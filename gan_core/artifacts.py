@@ -1,7 +1,7 @@
 """Published folders: content-addressed names, one manifest that lists every file, and an atomic way in.
 
 What has no `manifest.json` does not exist; what has one verifies. A stage that finds its own manifest has nothing to
-do.
+do. On an object store, where nothing can be renamed, the manifest is written last and its presence is the commit.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gan_core import stores
 from gan_core.errors import ArtifactError, ConfigError
+from gan_core.paths import is_remote
+from gan_core.store_errors import StoreRefused, StoreUnreachable
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
@@ -74,6 +77,9 @@ def write_json(path: Path, value: Any) -> None:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Write `data` to `path` through a hidden sibling and a rename; a reader sees the old bytes or the new ones."""
+    if is_remote(path):
+        path.write_bytes(data)
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as stream:
@@ -102,13 +108,14 @@ def write_manifest(
         known: name -> {"bytes": int, "sha256": str} of large files whose writer has counted and hashed them.
     """
     files = {}
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and path != folder / MANIFEST and not hidden:
-            _fsync(path)
-            name = path.relative_to(folder).as_posix()
-            listed = (known or {}).get(name)
-            files[name] = dict(listed) if listed else {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+    for name, size_bytes in _sizes(folder).items():
+        if name != MANIFEST:
+            listed = (known or {}).get(name) or {"bytes": size_bytes, "sha256": sha256_file(folder / name)}
+            if listed["bytes"] != size_bytes:
+                raise ArtifactError(
+                    f"{folder / name} has {size_bytes} bytes, and {listed['bytes']} were written; run again"
+                )
+            files[name] = dict(listed)
     document = {"kind": kind, "format_version": FORMAT_VERSION, "digest": digest, **fields, "files": files}
     write_json(folder / MANIFEST, document)
 
@@ -124,6 +131,8 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtifactError(f"there is no {kind} at {folder}: {MANIFEST} is missing") from None
+    except (StoreRefused, StoreUnreachable):
+        raise
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} cannot be read ({error}); delete {folder} and run again") from None
     try:
@@ -140,7 +149,14 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
 
 
 def verify(manifest: Manifest) -> None:
-    """Raise ArtifactError naming the first listed file that is missing, has another size or another SHA-256."""
+    """Raise ArtifactError naming the first listed file that is missing, has another size or another SHA-256.
+
+    On an object store the sizes alone are compared, by one listing: the store checks the bytes that it keeps, and
+    reading a data set to see that there is nothing to do would cost more than making it.
+    """
+    if is_remote(manifest.path):
+        _verify_sizes(manifest)
+        return
     for name, facts in manifest.files.items():
         path = manifest.path / name
         if not path.is_file():
@@ -149,11 +165,21 @@ def verify(manifest: Manifest) -> None:
             raise ArtifactError(f"{path} is damaged: its SHA-256 is not the manifest's; delete it and run again")
 
 
+def _verify_sizes(manifest: Manifest) -> None:
+    sizes = _sizes(manifest.path)
+    for name, facts in manifest.files.items():
+        if sizes.get(name) != facts["bytes"]:
+            found = f"has {sizes[name]} bytes instead of {facts['bytes']}" if name in sizes else "is missing"
+            raise ArtifactError(f"{manifest.path / name} {found}; run `faceloom prepare` again")
+
+
 def find(folder: Path, kind: str, digest: str | None = None) -> Manifest | None:
     """Return the manifest at `folder` when it is of `kind`, made from `digest`, and every file verifies; else None."""
     try:
         manifest = read_manifest(folder, kind)
         verify(manifest)
+    except (StoreRefused, StoreUnreachable):
+        raise
     except ArtifactError:
         return None
     return manifest if digest is None or manifest.digest == digest else None
@@ -167,11 +193,19 @@ def publishing(final: Path, *, resume: bool = False) -> Iterator[Path]:
     place; a second one waits at the door, should look with `find` again once it is in, and may leave without a
     manifest when `final` has one by then.
 
+    On an object store `final` itself is yielded, what is there stays, and there is no lock: two processes that publish
+    the same place write the same bytes.
+
     Args:
         final: the folder to publish.
         resume: keep what an interrupted block left in the hidden sibling, so that it can go on there.
     """
     make_folder(final.parent)
+    if is_remote(final):
+        yield final
+        if not (final / MANIFEST).is_file():
+            raise ArtifactError(f"{final} was to be published without {MANIFEST}")
+        return
     draft = final.with_name(f".{final.name}.partial")
     with locked(lock_of(final)):
         if not resume and draft.exists():
@@ -198,6 +232,14 @@ def discard(folder: Path) -> None:
     """Delete a published folder so that no reader ever sees half of it: the manifest goes first."""
     if folder.exists():
         (folder / MANIFEST).unlink(missing_ok=True)
+        remove_tree(folder)
+
+
+def remove_tree(folder: Path) -> None:
+    """Delete a folder and everything in it, if it is there."""
+    if is_remote(folder):
+        stores.remove_tree(folder)
+    elif folder.exists():
         shutil.rmtree(folder)
 
 
@@ -224,13 +266,33 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
 
 
 def make_folder(folder: Path) -> None:
-    """Create `folder` and its parents. Raises ConfigError when that is impossible or it cannot be written to."""
+    """Create `folder` and its parents. Raises ConfigError when that is impossible or it cannot be written to.
+
+    On an object store nothing is created; the bucket must be there.
+    """
+    if is_remote(folder):
+        stores.check_bucket(folder, "--data-root")
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"cannot create the folder {folder}: {error.strerror}; choose another --data-root") from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(f"the folder {folder} is not writable; choose another --data-root")
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Return name -> bytes of every file below the folder but hidden ones, in order; they are on the disk then."""
+    if is_remote(folder):
+        sizes = {name: facts.st_size for name, facts in stores.listing(folder).items()}
+    else:
+        paths = [path for path in folder.rglob("*") if path.is_file()]
+        sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
+    visible = [name for name in sizes if not any(part.startswith(".") for part in name.split("/"))]
+    if not is_remote(folder):
+        for name in visible:
+            _fsync(folder / name)
+    return {name: sizes[name] for name in sorted(visible, key=lambda name: name.split("/"))}
 
 
 def _fsync(path: Path) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from gan_core import artifacts
 from gan_core.config import SECTIONS, RunConfig, load_config
 from gan_core.errors import ConfigError, Interrupted
+from gan_core.paths import path_of
 
 DONE, ALREADY_DONE, FAILED, INTERRUPTED = "done", "already done", "failed", "interrupted"
 _LIBRARIES = ("faceloom", "tensorflow", "keras", "apache-beam", "prefect", "numpy", "pillow")
@@ -118,7 +119,7 @@ def command(verb: str, config: RunConfig, data_root: Path | None = None) -> str:
     Where the preset was a file of the user's, the command names a file `<preset>.toml`, and sets every value
     that is not faceloom's default.
     """
-    source = Path(config.data.path) if config.data.path else None
+    source = path_of(config.data.path) if config.data.path else None
     try:
         preset, base = config.preset, load_config(config.preset, source=source)
     except ConfigError:

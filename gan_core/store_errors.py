@@ -15,7 +15,9 @@ from typing import Any
 
 from gan_core.errors import ArtifactError
 
-_LIBRARIES = frozenset({"aiobotocore", "aiohttp", "botocore", "fsspec", "gcsfs", "google", "requests", "s3fs", "urllib3"})
+_LIBRARIES = frozenset(
+    {"aiobotocore", "aiohttp", "botocore", "fsspec", "gcsfs", "google", "requests", "s3fs", "urllib3"}
+)
 _REFUSED = frozenset(
     {"401", "403", "AccessDenied", "ExpiredToken", "Forbidden", "InvalidAccessKeyId", "InvalidToken"}
     | {"SignatureDoesNotMatch", "Unauthorized"}
@@ -85,7 +87,8 @@ def _described(error: Exception, address: str, credentials: str) -> StoreTrouble
     if isinstance(error, FileNotFoundError) or code in _MISSING:
         return StoreMissing(errno.ENOENT, "there is no such object or bucket", address)
     if isinstance(error, PermissionError) or code in _REFUSED:
-        return StoreRefused(errno.EACCES, f"the store refuses it ({code or 'no permission'}); check {credentials}", address)
+        reason = f"the store refuses it ({code or 'no permission'}); check {credentials}"
+        return StoreRefused(errno.EACCES, reason, address)
     if name == "FileExpired" or code in _CHANGED:
         return StoreTrouble(errno.ESTALE, "it was replaced while it was read", address)
     if isinstance(error, ConnectionError | TimeoutError) or any(word in name for word in _UNREACHABLE):

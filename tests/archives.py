@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 import zipfile
@@ -11,7 +12,7 @@ from typing import Any
 
 from beam_jobs.images import Reject
 from beam_jobs.sources import Source, open_source, survey
-from beam_jobs.sources.places import Place
+from beam_jobs.sources.places import Place, open_place
 from gan_core.config import DataConfig
 from gan_core.handoff import ImageRef
 from tests.pictures import encode, scene
@@ -93,3 +94,18 @@ def add_entry(archive: tarfile.TarFile, name: str, data: bytes = b"", **fields: 
     for field, value in fields.items():
         setattr(entry, field, value)
     archive.addfile(entry, io.BytesIO(data))
+
+
+def write_tar(path: Path, *entries: tuple[str, bytes, dict[str, object]], mode: str = "w") -> Place:
+    """Write an archive of entries (name, data, fields of TarInfo), and open it."""
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, data, fields in entries:
+            add_entry(archive, name, data, **fields)
+    return open_place(path)
+
+
+def gzipped(path: Path) -> Path:
+    """Write the compressed copy of a tar beside it, and return its path."""
+    packed = path.with_name(f"{path.name}.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    return packed

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from gan_core.paths import is_remote
+
 Facts = tuple[int, int]
 """Size in bytes and modification time in nanoseconds of an archive: one that differs is another archive."""
 
@@ -75,6 +77,15 @@ class ArchiveFile(io.RawIOBase):
         if not self.closed and "_descriptor" in vars(self):
             os.close(self._descriptor)
         super().close()
+
+
+def archive_file(path: Path) -> ArchiveFile:
+    """Open the archive at `path`, on this machine or on an object store. Raises OSError."""
+    if is_remote(path):
+        from beam_jobs.sources.store import StoredArchive
+
+        return StoredArchive(path)
+    return ArchiveFile(path)
 
 
 def opened(open_archive: Callable[[Path], T], path: Path, facts: Facts) -> T:

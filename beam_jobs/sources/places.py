@@ -1,4 +1,4 @@
-"""Where picture files lie: a folder, a zip or a tar archive; listed and read in place, nothing unpacked."""
+"""Where picture files lie: a folder, here or on an object store, a zip or a tar; read in place, nothing unpacked."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import stat
 import zipfile
 import zlib
 from pathlib import Path
-from typing import BinaryIO, ClassVar, Protocol
+from typing import BinaryIO, ClassVar, NoReturn, Protocol
 
 from beam_jobs.sources.archives import facts_of
 from beam_jobs.sources.listing import Found
+from beam_jobs.sources.store import Store
 from beam_jobs.sources.tar_entries import is_header
 from beam_jobs.sources.tars import Tar
 from beam_jobs.sources.tree import Tree
@@ -18,6 +19,8 @@ from beam_jobs.sources.zips import Zip
 from gan_core.errors import ConfigError
 from gan_core.handoff import ImageRef
 from gan_core.options import suggestion
+from gan_core.paths import is_remote
+from gan_core.stores import check_bucket
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 ARCHIVE_SUFFIXES = (".zip", *TAR_SUFFIXES)
@@ -69,6 +72,8 @@ class Place(Protocol):
 
 def open_place(path: Path, option: str = "data.path") -> Place:
     """Return the folder or archive at `path`. Raises ConfigError when there is neither."""
+    if is_remote(path):
+        return _open_remote(path, option)
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -80,8 +85,19 @@ def open_place(path: Path, option: str = "data.path") -> Place:
     if stat.S_ISDIR(mode):
         return Tree(path)
     place = _archive(path) if stat.S_ISREG(mode) else None
-    if place is not None:
-        return place
+    return place or _refused(path, option)
+
+
+def _open_remote(path: Path, option: str) -> Place:
+    check_bucket(path, option)
+    if path.is_file():
+        return _archive(path) or _refused(path, option)
+    if not path.is_dir():
+        raise ConfigError(f"{option} '{path}' does not exist: there is no object of that name, and none below it")
+    return Store(path)
+
+
+def _refused(path: Path, option: str) -> NoReturn:
     packed = _SEQUENTIAL.get(path.suffix.lower())
     if packed:
         raise ConfigError(

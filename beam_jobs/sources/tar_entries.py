@@ -16,6 +16,7 @@ ReadAt = Callable[[int, int], bytes]
 
 _BLOCK = 512
 _MAX_EXTENSION_BYTES = 1 << 20  # of a long name or of pax records; a name has 4,096 at most
+_MAX_SIZE_BYTES = 1 << 60  # so that offsets stay numbers that a file can be read at
 _REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
 _DATALESS = (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE)
 _KINDS = {
@@ -28,6 +29,7 @@ _KINDS = {
     tarfile.FIFOTYPE: "pipe",
     tarfile.GNUTYPE_SPARSE: "sparse file",
 }
+_NOTHING: dict[str, bytes] = {}
 _RECORD = re.compile(rb"([1-9]\d{0,6}) ([^=\0]+)=")
 
 
@@ -94,7 +96,7 @@ def tar_entries(read_at: ReadAt) -> Iterator[TarEntry]:
             offset = start + _padded(header.size)
         else:
             start = _after_sparse_map(start, block, read_at)
-            entry = _entry(offset, start, header, {**common, **own, **long})
+            entry = _entry(offset, start, header, {**common, **own, **long} if common or own or long else _NOTHING)
             yield entry
             offset = start + (0 if header.type in _DATALESS else _padded(entry.size))
             own, long = {}, {}
@@ -102,41 +104,74 @@ def tar_entries(read_at: ReadAt) -> Iterator[TarEntry]:
 
 def is_header(block: bytes) -> bool:
     """Whether 512 bytes are a tar header with a right checksum."""
+    return len(block) == _BLOCK and bool(block.strip(b"\0")) and _checksum_fits(block)
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """The fields of one block that are needed; see the POSIX text for the offsets."""
+
+    name: bytes
+    type: bytes
+    size: int
+    modified: int
+    target: bytes
+
+
+def _parse(offset: int, block: bytes) -> _Header:
+    if not _checksum_fits(block):
+        raise DamagedTar(offset, "header with a wrong checksum")
     try:
-        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-    except tarfile.HeaderError:
+        size, modified = _number(block[124:136]), _number(block[136:148])
+    except ValueError:
+        raise DamagedTar(offset, "header with a size or time that is no number") from None
+    name, kind = _text(block[:100]), block[156:157]
+    if block[257:263] == b"ustar\0" and block[345]:  # GNU's magic is "ustar  ", and other things lie there
+        name = _text(block[345:500]) + b"/" + name
+    if kind == tarfile.AREGTYPE and name.endswith(b"/"):  # a folder, before ustar
+        kind = tarfile.DIRTYPE
+    return _Header(name, kind, size, modified, _text(block[157:257]))
+
+
+def _checksum_fits(block: bytes) -> bool:
+    """Compare the sum of all bytes, the checksum itself as spaces; old programs summed signed ones."""
+    try:
+        written = _number(block[148:156])
+    except ValueError:
         return False
-    return True
+    others = block[:148] + block[156:]
+    total = sum(others) + 8 * 0x20
+    return written == total or written == total - 256 * sum(byte > 127 for byte in others)
 
 
-def _parse(offset: int, block: bytes) -> tarfile.TarInfo:
-    try:
-        header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-    except (tarfile.HeaderError, ValueError, OverflowError) as error:
-        raise DamagedTar(offset, f"header with a {error}") from None
-    if header.size < 0:
-        raise DamagedTar(offset, f"header with the size {header.size}")
-    return header
+def _number(field: bytes) -> int:
+    """Return a number in octal digits, or in binary where the first byte is 0x80 or 0xff. Raises ValueError."""
+    if field[0] in (0x80, 0xFF):
+        return int.from_bytes(field[1:], "big", signed=field[0] == 0xFF)
+    return int(field.partition(b"\0")[0].strip() or b"0", 8)
 
 
-def _entry(offset: int, start: int, header: tarfile.TarInfo, records: dict[str, bytes]) -> TarEntry:
+def _text(field: bytes) -> bytes:
+    return field.partition(b"\0")[0]
+
+
+def _entry(offset: int, start: int, header: _Header, records: dict[str, bytes]) -> TarEntry:
     try:
         size = int(records.get("size", header.size))
-        modified = records.get("mtime", b"%d" % header.mtime).decode("ascii")
-    except (ValueError, OverflowError):
+        modified = records["mtime"].decode("ascii") if "mtime" in records else str(header.modified)
+    except ValueError:
         raise DamagedTar(offset, "pax header with a size or time that is no number") from None
-    if size < 0:
-        raise DamagedTar(offset, f"pax header with the size {size}")
+    if not 0 <= size < _MAX_SIZE_BYTES:
+        raise DamagedTar(offset, f"an entry of {size} bytes")
     kind = _KINDS.get(header.type, "special")
     if any(name.startswith("GNU.sparse.") for name in records):
         kind = "sparse file"
-    name = records.get("GNU.sparse.name") or records.get("path") or header.name.encode("utf-8", "surrogateescape")
-    target = records.get("linkpath") or header.linkname.encode("utf-8", "surrogateescape")
-    return TarEntry(name, kind, start, size, modified, target)
+    name = records.get("GNU.sparse.name") or records.get("path") or header.name
+    return TarEntry(name, kind, start, size, modified, records.get("linkpath") or header.target)
 
 
 def _extension(start: int, size: int, read_at: ReadAt) -> bytes:
-    if size > _MAX_EXTENSION_BYTES:
+    if not 0 <= size <= _MAX_EXTENSION_BYTES:
         raise DamagedTar(start - _BLOCK, f"{size} bytes for the name of an entry")
     data = read_at(start, size)
     if len(data) < size:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar, Protocol
 
 from beam_jobs.decoding import Reject
-from beam_jobs.sources.archives import ArchiveFile, Facts, opened
+from beam_jobs.sources.archives import Facts, archive_file, opened
 from beam_jobs.sources.gzips import DamagedGzip, GzipWindows
 from beam_jobs.sources.listing import Found, Listing, check_size, entry_name, is_picture, printable
 from beam_jobs.sources.tar_entries import DamagedTar, TarEntry, tar_entries
@@ -163,7 +163,7 @@ class _OpenTar:
     """An open archive of this process."""
 
     def __init__(self, path: Path, pack: Callable[[Callable[[int, int], bytes]], Content]) -> None:
-        file = ArchiveFile(path)
+        file = archive_file(path)
         self.facts = file.facts
         self.content = pack(file.read_at)
 

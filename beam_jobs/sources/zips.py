@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar, cast
 
 from beam_jobs.decoding import Reject
-from beam_jobs.sources.archives import ArchiveFile, Facts, opened
+from beam_jobs.sources.archives import Facts, archive_file, opened
 from beam_jobs.sources.listing import Found, Listing, check_size, entry_name
 from gan_core.errors import DataError
 from gan_core.handoff import ImageRef
@@ -97,7 +97,7 @@ class _OpenZip:
 
     def __init__(self, path: Path) -> None:
         try:
-            self.archive = zipfile.ZipFile(io.BufferedReader(ArchiveFile(path)))
+            self.archive = zipfile.ZipFile(io.BufferedReader(archive_file(path)))
         except DAMAGE as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
             raise DataError(f"{path} is not a readable zip archive ({reason}); copy or download it again") from None

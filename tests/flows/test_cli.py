@@ -40,7 +40,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 MISTAKES = [
     (["trian"], "unknown command 'trian' (did you mean 'train'?); known: run, prepare, train, sample, evaluate, "
-     "report, presets, runs, doctor"),
+     "report, data, presets, runs, doctor"),
     (["run", "smok"], "unknown preset 'smok' (did you mean 'smoke'?); known: {presets}"),
     (["run", "my.toml"], "preset file 'my.toml' does not exist; name one of {presets} or a file"),
     (["run", "--dryrun"], "no such option '--dryrun' (did you mean '--dry-run'?); see faceloom run --help"),
@@ -57,11 +57,13 @@ MISTAKES = [
     (["run", "--set", "model.name=stylegan"], "model.name must be one of dcgan, got 'stylegan'"),
     (["sample", "--count", "none"], "eval.sample_count must be a whole number in [1, 10000000], got 'none'"),
     (["sample", "--format", "jpg"], "eval.sample_format must be one of png, npz, got 'jpg' (did you mean 'png'?)"),
-    (["run", "celeba64"], "data.path is empty and data.kind=celeba reads pictures of yours; give --source PATH, or "
-     "data.kind=synthetic to let faceloom draw them"),
+    (["run", "celeba64"], "data.path is empty and CelebA must be fetched by hand: agree to its terms (non-commercial "
+     "research) on mmlab.ie.cuhk.edu.hk/projects/CelebA.html, put img_align_celeba.zip, list_attr_celeba.txt, "
+     "list_eval_partition.txt, list_landmarks_align_celeba.txt and identity_CelebA.txt into one folder, and give "
+     "--source FOLDER; 'faceloom data verify --source FOLDER' checks the files"),
     (["run", "--source", "no/faces"], "data.path '{here}/no/faces' does not exist; '{here}' has a.txt, empty"),
-    (["run", "--source", "a.txt"], "data.path '{here}/a.txt' is neither a folder nor a zip archive; unpack it and "
-     "name the folder"),
+    (["run", "--source", "a.txt"], "data.path '{here}/a.txt' is neither a folder nor a zip or tar archive (.tar, "
+     ".tar.gz, .tgz); unpack it and name the folder"),
     (["run", "smoke", "--data-root", "a.txt/data"], "cannot create the folder a.txt/data: Not a directory; choose "
      "another --data-root"),
     (["train", "smoke"], "there is no dataset at data/datasets/synthetic-32-{dataset}: manifest.json is missing; "
