@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PRESET ?= quickstart
 READY := $(VENV)/.ready
 
-.PHONY: run test lint setup wheel-test lock clean
+.PHONY: run test lint setup wheel-test flink-test lock clean
 
 run: $(READY)
 	$(BIN)/faceloom run $(PRESET)
@@ -35,6 +35,12 @@ $(READY): requirements.lock requirements-uv.lock pyproject.toml
 # Builds the wheel, installs it into an empty environment outside the checkout, and runs the smallest preset there.
 wheel-test: $(READY)
 	.ci/wheel-test $(BIN)
+
+# The same job on Flink, for real, with a task manager killed. Needs Java 17 and Maven; about 5 minutes.
+# SOURCE=celeba, BEAM_JAVA=2.77.0 and FLINK=1.20 choose otherwise.
+flink-test: $(READY)
+	$(BIN)/python -m tests.flink.run $(if $(SOURCE),--source $(SOURCE)) \
+		$(if $(BEAM_JAVA),--beam-java $(BEAM_JAVA)) $(if $(FLINK),--flink $(FLINK))
 
 # Only when a bound in pyproject.toml changes: resolves again for every supported Python.
 lock: $(READY)

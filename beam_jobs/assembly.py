@@ -53,7 +53,7 @@ def check_rejects(config: DataConfig, summary: SourceSummary, receipts: Sequence
 
 def _advice(config: DataConfig, counts: Mapping[str, int], share: float) -> str:
     """Return what to do about too many rejects."""
-    if counts.get("wrong-aspect", 0) + counts.get("not-square", 0):
+    if counts.get("wrong-aspect", 0):
         return f"data.crop={config.crop} does not fit pictures of this shape, set data.crop=center"
     if share == 1:
         return "repair them, or name another source"

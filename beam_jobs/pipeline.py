@@ -17,6 +17,7 @@ from typing import Any
 from beam_jobs import pool
 from beam_jobs.books import read_names, record_failure, write_names
 from beam_jobs.quiet_beam import beam, quiet
+from beam_jobs.remote import job_server
 from beam_jobs.runner import make_pipeline
 from beam_jobs.shard_writer import ShardJob, finish_shard, prepare_lines
 from gan_core.errors import StageFailed
@@ -64,8 +65,8 @@ def prepare_shards(
 ) -> None:
     """Prepare all shards that `assigned` names, each from its pictures."""
     files = write_names(job.draft, assigned)
-    with quiet():
-        pipeline = make_pipeline(beam_args)
+    with quiet(), job_server(beam_args) as args:
+        pipeline = make_pipeline(args)
         pictures = (
             pipeline
             | "Files" >> beam.Create(files, reshuffle=False)
@@ -84,8 +85,8 @@ def finish_shards(
     pool_name: str = "",
 ) -> None:
     """Write prepared shards anew, as `shard_writer.finish_shard` says."""
-    with quiet():
-        pipeline = make_pipeline(beam_args)
+    with quiet(), job_server(beam_args) as args:
+        pipeline = make_pipeline(args)
         shards = pipeline | "Shards" >> beam.Create([(name, normalization) for name in names])
         shards | "FinishShard" >> beam.ParDo(ShardByShard(job, finish_shard, pool_name))
         _run(pipeline)

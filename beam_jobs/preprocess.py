@@ -10,8 +10,9 @@ from the data set before.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from beam_jobs.assembly import check_rejects, finish, manifest_fields
@@ -19,7 +20,7 @@ from beam_jobs.launcher import Launcher
 from beam_jobs.sources import open_source, survey
 from gan_core import artifacts
 from gan_core.config import DataConfig, load_config
-from gan_core.errors import FaceloomError
+from gan_core.errors import ArtifactError, FaceloomError
 from gan_core.handoff import DatasetManifest, dataset_digest, dataset_folder
 from gan_core.paths import local_root, path_of
 from gan_core.progress import ReportProgress, silent
@@ -57,7 +58,7 @@ def prepare(
         return DatasetManifest.from_manifest(done)
     source.fetch(report_progress)
     summary, refs = listed or survey(source, config)
-    with artifacts.publishing(final, resume=True) as draft:
+    with _refusals_explained(final), artifacts.publishing(final, resume=True) as draft:
         if artifacts.find(final, "dataset", digest) is None:  # else the process that held the lock has made it
             launcher = Launcher(config, source, refs, draft, beam_args, report_progress)
             receipts = launcher.make_shards(_earlier(final))
@@ -65,6 +66,17 @@ def prepare(
             fields = manifest_fields(config, summary, source, refs, receipts)
             finish(draft, receipts, fields, digest)
     return DatasetManifest.load(final)
+
+
+@contextlib.contextmanager
+def _refusals_explained(final: Path) -> Iterator[None]:
+    """Turn what the system says when the launcher itself cannot write (a full disk, a quota) into an ArtifactError."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or final.parent
+        reason = error.strerror or str(error)
+        raise ArtifactError(f"cannot write {where}: {reason}; make room and run again, it continues there") from error
 
 
 def _check(beam_args: Sequence[str]) -> None:

@@ -45,7 +45,9 @@ def _bench(given: argparse.Namespace) -> Bench:
     missing = [f"--{name}" for name in ("scratch", "celeba", "portraits") if getattr(given, name) is None]
     if missing:
         raise SystemExit(f"measuring needs {', '.join(missing)}; see --help")
-    tool = DatasetTool(given.dataset_tool.resolve(), given.dataset_tool_python) if given.dataset_tool else None
+    tool = (
+        DatasetTool(given.dataset_tool.resolve(), given.dataset_tool_python.absolute()) if given.dataset_tool else None
+    )
     scratch: Path = given.scratch.resolve()
     scratch.mkdir(parents=True, exist_ok=True)
     plan = TINY if given.tiny else FULL

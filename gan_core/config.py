@@ -73,7 +73,7 @@ class DataConfig:
     duplicates: str = option(
         "keep", "whether pictures with equal pixels, or that nearly look alike, are rejected", choices=DUPLICATES
     )
-    near_bits: int = option(4, "pictures whose 64-bit hashes differ in at most so many bits are near", low=0, high=16)
+    near_bits: int = option(2, "pictures whose 64-bit hashes differ in at most so many bits are near", low=0, high=16)
     flip: str = option(
         "train", "mirrored copies: at load, stored in the shards, or never", choices=("train", "store", "none")
     )

@@ -29,7 +29,7 @@ _NO_CREDENTIALS = frozenset(
     {"CredentialRetrievalError", "DefaultCredentialsError", "NoCredentialsError", "PartialCredentialsError"}
     | {"ProfileNotFound", "RefreshError", "TokenRetrievalError", "UnauthorizedSSOTokenError"}
 )
-_UNREACHABLE = ("Connect", "Timeout", "SSL", "Proxy", "Payload", "Disconnected")
+_UNREACHABLE = ("Connect", "HTTPClient", "Timeout", "SSL", "Proxy", "Payload", "Disconnected")
 _CODE = re.compile(r"[A-Za-z0-9]{1,40}")
 
 

@@ -15,6 +15,7 @@ import functools
 import hashlib
 import importlib
 import io
+import logging
 import stat as modes
 import threading
 from collections.abc import Iterator, Mapping
@@ -276,6 +277,7 @@ def file_system(kind: type[StorePath]) -> Any:
         module = importlib.import_module(library.module)
     except ImportError:
         raise ConfigError(f"{kind.scheme}:// needs the extra: pip install 'faceloom[{library.extra}]'") from None
+    logging.getLogger(library.module).setLevel(logging.CRITICAL)  # failures are told as errors; logs repeat requests
     with store_errors(f"{kind.scheme}://", library.credentials):
         # fsspec's own cache keeps an instance for each thread, with connections of its own.
         return getattr(module, library.class_name)(

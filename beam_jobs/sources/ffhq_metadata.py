@@ -1,7 +1,7 @@
 """ffhq-dataset-v2.json: licence, author, landmarks and checksums of FFHQ's pictures, read one record at a time.
 
-The file has 255 MiB; read at once it takes 1.3 GB of memory. Its form is described in the README of
-NVlabs/ffhq-dataset.
+The official file has 255 MiB. Measured on a generated one of 450 MiB: 2.2 GiB of memory when it is read at once, 50 MiB
+(of which 44 are Python and the imports) as it is read here. Its form is described in the README of NVlabs/ffhq-dataset.
 """
 
 from __future__ import annotations
