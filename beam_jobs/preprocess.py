@@ -15,9 +15,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from beam_jobs import sources
 from beam_jobs.assembly import check_rejects, finish, manifest_fields
 from beam_jobs.launcher import Launcher
-from beam_jobs.sources import open_source, survey
+from beam_jobs.sources import Listed
 from gan_core import artifacts
 from gan_core.config import DataConfig, load_config
 from gan_core.errors import ArtifactError, FaceloomError
@@ -30,6 +31,7 @@ def prepare(
     config: DataConfig,
     data_root: Path,
     *,
+    listed: Listed | None = None,
     beam_args: Sequence[str] = (),
     report_progress: ReportProgress = silent,
 ) -> DatasetManifest:
@@ -38,6 +40,7 @@ def prepare(
     Args:
         config: source, crop, resolution, ... (see docs/data.md).
         data_root: the folder of raw/, datasets/, runs/; on an object store, raw/ stays below ./data.
+        listed: the source, where the caller has looked at it already (`sources.look`): a large one takes seconds.
         beam_args: options for Beam, as on a command line: `--runner=FlinkRunner`, `--direct_num_workers=4`.
         report_progress: called about twice a second, from the calling thread.
 
@@ -48,22 +51,20 @@ def prepare(
     """
     _check(beam_args)
     data_root = data_root.absolute()
-    source = open_source(config, local_root(data_root).absolute())
-    listed = None if source.planned() else survey(source, config)
-    summary = listed[0] if listed else source.planned()
-    assert summary is not None
-    digest = dataset_digest(config, summary.fingerprint)
-    final = dataset_folder(data_root, config, summary.name, digest)
+    if listed is None:
+        listed = sources.look(config, local_root(data_root).absolute())
+    digest = dataset_digest(config, listed.summary.fingerprint)
+    final = dataset_folder(data_root, config, listed.summary.name, digest)
     if (done := artifacts.find(final, "dataset", digest)) is not None:
         return DatasetManifest.from_manifest(done)
-    source.fetch(report_progress)
-    summary, refs = listed or survey(source, config)
+    listed = sources.fetch(listed, config, report_progress)
+    summary, refs = listed.summary, listed.refs or ()
     with _refusals_explained(final), artifacts.publishing(final, resume=True) as draft:
         if artifacts.find(final, "dataset", digest) is None:  # else the process that held the lock has made it
-            launcher = Launcher(config, source, refs, draft, beam_args, report_progress)
+            launcher = Launcher(config, listed.source, refs, draft, beam_args, report_progress)
             receipts = launcher.make_shards(_earlier(final))
             check_rejects(config, summary, receipts, draft)
-            fields = manifest_fields(config, summary, source, refs, receipts)
+            fields = manifest_fields(config, summary, listed.source, refs, receipts)
             finish(draft, receipts, fields, digest)
     return DatasetManifest.load(final)
 

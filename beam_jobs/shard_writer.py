@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import math
 import tempfile
 import uuid
@@ -26,7 +27,7 @@ from beam_jobs.books import (
     failure,
     finished,
     forget,
-    parse_name,
+    parse_names,
     read_dropped,
     read_receipt,
     record_failure,
@@ -68,7 +69,7 @@ class ShardJob:
 
 def prepare_lines(job: ShardJob, name: str, lines: Iterable[bytes]) -> None:
     """Prepare a shard from lines of the names' files: parsing them is the worker's work too."""
-    prepare_shard(job, name, map(parse_name, lines))
+    prepare_shard(job, name, itertools.chain.from_iterable(map(parse_names, lines)))
 
 
 def prepare_shard(job: ShardJob, name: str, refs: Iterable[ImageRef]) -> None:

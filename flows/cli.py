@@ -146,7 +146,7 @@ def stage_command(name: str, help: str, *lines: str) -> Callable[[F], click.Comm
 )
 def prepare(own: Terminal, config: RunConfig, data_root: Path) -> None:
     """See help."""
-    _alone(own, config, "ingest", "prepare")
+    _alone(own, config, "prepare")
 
 
 @stage_command(

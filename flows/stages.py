@@ -14,7 +14,7 @@ from typing import Any
 
 from gan_core import artifacts, checkpoints, lineage
 from gan_core.config import RunConfig
-from gan_core.errors import ArtifactError, ConfigError
+from gan_core.errors import ArtifactError, ConfigError, DataError
 from gan_core.handoff import (
     Checkpoint,
     DatasetManifest,
@@ -93,9 +93,9 @@ def locate(order: Order) -> Place:
     Raises:
         ConfigError, DataError: the source is missing or cannot be used.
     """
-    from beam_jobs.sources import plan
+    from beam_jobs.sources import look
 
-    source = order.source or plan(order.config.data, local_root(order.data_root))
+    source = order.source or look(order.config.data, local_root(order.data_root)).summary
     dataset = dataset_digest(order.config.data, source.fingerprint)
     return Place(
         source=source,
@@ -117,9 +117,10 @@ def ingest(order: Order, report_progress: ReportProgress) -> StageResult:
 
     with lineage.recorded("ingest", order.attempt) as entry:
         data_root = local_root(order.data_root)
-        location = path_of(sources.plan(order.config.data, data_root).location)
+        listed = sources.look(order.config.data, data_root)
+        location = path_of(listed.summary.location)
         before = _stamp(location)
-        source = sources.ingest(order.config.data, data_root, report_progress)
+        source = sources.fetch(listed, order.config.data, report_progress).summary
         place = locate(dataclasses.replace(order, source=source))
         known = not is_remote(place.run_dir) and lineage.read_run(place.run_dir) is not None
         entry.run_dir = _start_run(order, place)
@@ -132,13 +133,22 @@ def ingest(order: Order, report_progress: ReportProgress) -> StageResult:
 
 def prepare(order: Order, report_progress: ReportProgress) -> StageResult:
     """Turn the pictures into TFRecord shards, with Beam."""
-    place = locate(order)
+    from beam_jobs import sources
+
+    listed = sources.look(order.config.data, local_root(order.data_root))
+    if order.source is not None and order.source.fingerprint != listed.summary.fingerprint:
+        raise DataError(f"{listed.summary.location} has changed since it was listed; run again, on what it is now")
+    place = locate(dataclasses.replace(order, source=listed.summary))
     with lineage.recorded("prepare", order.attempt, _start_run(order, place)) as entry:
         from beam_jobs import preprocess
 
         before = _stamp(place.dataset)
         dataset = preprocess.prepare(
-            order.config.data, order.data_root, beam_args=order.beam_args, report_progress=report_progress
+            order.config.data,
+            order.data_root,
+            listed=listed,
+            beam_args=order.beam_args,
+            report_progress=report_progress,
         )
         entry.outcome = _outcome(before, dataset.path)
     splits = {split: dataset.count(split) for split in dataset.splits}
@@ -227,7 +237,15 @@ def check_root(name: str, order: Order) -> None:
 
 
 def check_inputs(name: str, order: Order) -> None:
-    """Raise ConfigError, naming the command that makes it, when the stage `name` lacks an input on disk."""
+    """Raise ConfigError, naming the command that makes it, when the stage `name` lacks an input on disk.
+
+    A large source takes seconds to list: for `prepare` it is only seen to be there.
+    """
+    if name == "prepare":
+        from beam_jobs.sources import check_path
+
+        check_path(order.config.data)
+        return
     place = locate(order)
     if name in ("train", "evaluate", "report"):
         _dataset(order, place)

@@ -25,11 +25,13 @@ from gan_core.store_errors import StoreRefused, StoreUnreachable
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
 _BLOCK_BYTES = 1 << 20
+# One for all calls: making it takes longer than encoding the facts of a picture.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of `value`: sorted keys, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def digest_of(value: Any) -> str:

@@ -26,11 +26,7 @@ def fetch_dataset(address: Path, data_root: Path, report_progress: ReportProgres
         ConfigError: the address is none, or `data_root` is one. ArtifactError: there is no data set, or one of its
         files is not what its manifest says; nothing is published then.
     """
-    if not is_remote(address):
-        raise ConfigError(f"'{address}' is on this machine already; name a data set at s3:// or gs://")
-    if is_remote(data_root):
-        raise ConfigError(f"--data-root {data_root} is not on this machine; data sets are fetched to a folder here")
-    stores.check_bucket(address, "the data set")
+    check_ends(address, data_root)
     manifest = artifacts.read_manifest(address, "dataset")
     _check_names(manifest)
     final = data_root / "datasets" / address.name
@@ -42,6 +38,15 @@ def fetch_dataset(address: Path, data_root: Path, report_progress: ReportProgres
                 artifacts.replace_file(draft / MANIFEST, (address / MANIFEST).read_bytes())
         done = artifacts.read_manifest(final, "dataset")
     return DatasetManifest.from_manifest(done)
+
+
+def check_ends(address: Path, data_root: Path) -> None:
+    """Raise ConfigError unless there is a bucket at the one end, and a folder of this machine at the other."""
+    if not is_remote(address):
+        raise ConfigError(f"'{address}' is on this machine already; name a data set at s3:// or gs://")
+    if is_remote(data_root):
+        raise ConfigError(f"--data-root {data_root} is not on this machine; data sets are fetched to a folder here")
+    stores.check_bucket(address, "the data set")
 
 
 def _copy(manifest: Manifest, draft: Path, report_progress: ReportProgress) -> None:

@@ -1,4 +1,4 @@
 from beam_jobs.sources.base import Reader, Source, survey
-from beam_jobs.sources.registry import SOURCES, ingest, open_source, plan
+from beam_jobs.sources.registry import SOURCES, Listed, check_path, fetch, look, open_source
 
-__all__ = ["SOURCES", "Reader", "Source", "ingest", "open_source", "plan", "survey"]
+__all__ = ["SOURCES", "Listed", "Reader", "Source", "check_path", "fetch", "look", "open_source", "survey"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -94,15 +93,18 @@ class CelebaSource:
         if outside := len(self._everything.stamps) - len(self._found.stamps):
             self.notes.append(f"pictures outside {IMAGE_FOLDER}, left out: {outside}")
         unknown = (-1,) * len(lists.attribute_names)
+        stamps, spans = self._found.stamps, self._found.spans
         return [
-            replace(
-                self._found.ref(name),
-                split=lists.splits.get(_stem(name), "train"),
-                attributes=lists.attributes.get(_stem(name), unknown),
-                identity=lists.identities.get(_stem(name), -1),
-                landmarks=lists.landmarks.get(_stem(name), ()),
+            ImageRef(
+                name,
+                lists.splits.get(stem, "train"),
+                stamps[name],
+                lists.attributes.get(stem, unknown),
+                lists.identities.get(stem, -1),
+                landmarks=lists.landmarks.get(stem, ()),
+                span=spans.get(name, ()),
             )
-            for name in sorted(self._found.stamps)
+            for name, stem in ((name, _stem(name)) for name in sorted(stamps))
         ]
 
     def reader(self) -> Reader:

@@ -75,7 +75,7 @@ def _read_attributes(
             raise _malformed(file, number, f"{len(values)} values", f"{len(names)}, one for each attribute")
         if stem in stems:
             try:
-                attributes[stem] = tuple(_SIGNS[value] for value in values)
+                attributes[stem] = tuple(map(_SIGNS.__getitem__, values))
             except KeyError as error:
                 raise _malformed(file, number, error.args[0], "1 or -1") from None
     _check_overlap(file, attributes)
@@ -150,10 +150,14 @@ def _pairs(file: TextFile | None, stems: Collection[str]) -> Iterator[tuple[int,
 
 def _rows(file: TextFile) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number from 1, columns) of every line that is not blank."""
-    separator = "," if file.suffix == ".csv" else None
+    with_commas = file.suffix == ".csv"
     for number, line in enumerate(file.text().splitlines(), start=1):
-        if line.strip():
-            yield number, [column.strip() for column in line.split(separator)]
+        if not with_commas:
+            columns = line.split()
+        else:
+            columns = [column.strip() for column in line.split(",")] if line.strip() else []
+        if columns:
+            yield number, columns
 
 
 def _check_overlap(file: TextFile | None, listed: Mapping[str, object]) -> None:

@@ -22,6 +22,7 @@ from beam_jobs.sources.texts import TextFile, find_text
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError, DataError
 from gan_core.handoff import ImageRef, SourceSummary
+from gan_core.paths import path_of
 from gan_core.progress import ReportProgress
 
 TRAIN_COUNT = 60_000
@@ -70,7 +71,7 @@ class FfhqSource:
             place = place.inside(folders[0]) if folders else place
         else:
             folders = _by_size(str(folder) for folder in _image_folders(location))
-            place = open_place(Path(folders[0])) if folders else place
+            place = open_place(path_of(folders[0])) if folders else place
             everything = place.list()
         if not any(_number(key) is not None for key in everything.inside(place.folder).stamps):
             raise ConfigError(

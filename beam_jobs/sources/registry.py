@@ -1,7 +1,9 @@
-"""The kinds of sources, and the two questions a flow asks of one: what would it be, and bring it here."""
+"""The kinds of sources, and what a flow asks of one: what would it be, and bring it here."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from beam_jobs.sources.base import Source, check_options, source_path, survey
@@ -13,7 +15,7 @@ from beam_jobs.sources.folder import FolderSource
 from beam_jobs.sources.mnist import FashionMnistSource, MnistSource
 from beam_jobs.sources.places import open_place
 from gan_core.config import DataConfig
-from gan_core.handoff import SourceSummary
+from gan_core.handoff import ImageRef, SourceSummary
 from gan_core.progress import ReportProgress, silent
 
 # `auto` takes the first that recognizes the path, so the one that takes everything comes last.
@@ -26,6 +28,12 @@ SOURCES: dict[str, type[Source]] = {
     "fashion-mnist": FashionMnistSource,
     "folder": FolderSource,
 }
+
+
+def check_path(config: DataConfig) -> None:
+    """Raise ConfigError when `data.path` is not there, or cannot be read. Takes no time, and lists nothing."""
+    if config.path:
+        open_place(source_path(config))
 
 
 def open_source(config: DataConfig, data_root: Path) -> Source:
@@ -44,22 +52,34 @@ def open_source(config: DataConfig, data_root: Path) -> Source:
     return SOURCES[kind].open(config, data_root)
 
 
-def plan(config: DataConfig, data_root: Path) -> SourceSummary:
-    """Return what `ingest` would find, without drawing: `--dry-run` and the data set's digest need no more.
+@dataclass(frozen=True)
+class Listed:
+    """A source that was looked at, and its pictures; None while they are still to be drawn or downloaded."""
+
+    source: Source
+    summary: SourceSummary
+    refs: Sequence[ImageRef] | None
+
+
+def look(config: DataConfig, data_root: Path) -> Listed:
+    """Open and list a source, without drawing or downloading: `--dry-run` and the data set's digest need no more.
 
     Raises:
         ConfigError, DataError: as `open_source`, or there is no picture.
     """
     source = open_source(config, data_root)
-    return source.planned() or survey(source, config)[0]
+    if (planned := source.planned()) is not None:
+        return Listed(source, planned, None)
+    return Listed(source, *survey(source, config))
 
 
-def ingest(config: DataConfig, data_root: Path, report_progress: ReportProgress = silent) -> SourceSummary:
-    """Make sure that the pictures are there (drawing them for `synthetic`), list them and sum them up.
+def fetch(listed: Listed, config: DataConfig, report_progress: ReportProgress = silent) -> Listed:
+    """Make sure that the pictures are there, drawing or downloading them where that is the source's way.
 
     Raises:
-        ConfigError, DataError: as `open_source`, or there is no picture.
+        ConfigError, DataError: as `look`. ArtifactError: a download failed, or the disk is full.
     """
-    source = open_source(config, data_root)
-    source.fetch(report_progress)
-    return survey(source, config)[0]
+    if listed.refs is not None:
+        return listed
+    listed.source.fetch(report_progress)
+    return Listed(listed.source, *survey(listed.source, config))

@@ -26,9 +26,9 @@ class Tree:
 
     def list(self) -> Found:
         """Return every regular file below the folder. Raises ConfigError when a folder cannot be read."""
-        listing, base = Listing(), self.path / self.folder
-        for path, facts in _walk(base):
-            key = printable(os.fsencode(path.relative_to(base).as_posix()))
+        listing = Listing()
+        for name, facts in _walk(self.path / self.folder):
+            key = printable(os.fsencode(name))
             listing.add(key, "" if facts is None else f"{facts.st_size}-{facts.st_mtime_ns}")
         return listing.found()
 
@@ -67,34 +67,38 @@ class Tree:
         return data
 
 
-def _walk(top: Path) -> Iterator[tuple[Path, os.stat_result | None]]:
-    """Yield every regular file and dangling link, in order; a folder once, however many links lead to it."""
-    pending, seen = [top], set()
+def _walk(top: Path) -> Iterator[tuple[str, os.stat_result | None]]:
+    """Yield every regular file and dangling link by its name below `top`, in order.
+
+    A folder is read once, however many links lead to it. Names are texts: pathlib takes longer for one than the system.
+    """
+    pending, seen = [""], set()
     while pending:
-        folder = pending.pop()
+        inside = pending.pop()
+        folder = f"{top}/{inside}"
         try:
-            facts = folder.stat()
+            facts = os.stat(folder)  # noqa: PTH116
             if (facts.st_dev, facts.st_ino) in seen:
                 continue
             seen.add((facts.st_dev, facts.st_ino))
             with os.scandir(folder) as scanned:
                 entries = sorted(scanned, key=lambda entry: entry.name)
         except OSError as error:
-            raise ConfigError(f"the folder '{folder}' cannot be read: {error.strerror}") from None
+            raise ConfigError(f"the folder '{top / inside}' cannot be read: {error.strerror}") from None
         folders = []
         for entry in entries:
             if entry.name.startswith(".") or entry.name in JUNK_FOLDERS:
                 continue
-            path = folder / entry.name
+            name = inside + entry.name
             try:
                 facts = entry.stat()
             except OSError:  # a dangling or circular link: listed, so that it is rejected by name
-                yield path, None
+                yield name, None
                 continue
             if stat.S_ISDIR(facts.st_mode):
-                folders.append(path)
+                folders.append(f"{name}/")
             elif stat.S_ISREG(facts.st_mode):  # opening a FIFO would wait for ever
-                yield path, facts
+                yield name, facts
         pending.extend(reversed(folders))
 
 

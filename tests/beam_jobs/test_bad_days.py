@@ -14,6 +14,7 @@ from beam_jobs import books, pipeline, preprocess, shard_writer
 from beam_jobs.pool import open_pool
 from beam_jobs.preprocess import prepare
 from beam_jobs.shard_writer import ShardJob
+from beam_jobs.sources import open_source
 from gan_core import artifacts
 from gan_core.config import DataConfig
 from gan_core.errors import ArtifactError, DataError
@@ -207,7 +208,7 @@ def test_dead_worker_ends_the_job(tmp_path: Path) -> None:
 def test_worker_of_another_launcher_stops(tmp_path: Path) -> None:
     """A worker that outlives its launcher finds a new owner in the draft, and leaves everything alone."""
     config = square_config(write_scenes(tmp_path / "in", 2))
-    source = preprocess.open_source(config, tmp_path)
+    source = open_source(config, tmp_path)
     draft = tmp_path / "draft"
     job = ShardJob(draft, config, source.reader(), "recipe", 0, books.start_work(draft))
     books.start_work(draft)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.sources import ingest, open_source, plan, survey
+from beam_jobs.sources import fetch, look, open_source, survey
 from gan_core.config import DataConfig
 from gan_core.errors import DataError
 from gan_core.handoff import ImageRef
@@ -110,7 +110,7 @@ def test_landmarks_that_miss_pictures(tmp_path: Path) -> None:
 def test_drawn_portraits_have_landmarks(tmp_path: Path) -> None:
     """The synthetic source lists the landmarks that it wrote, in the same shares."""
     config = DataConfig(kind="synthetic", synthetic_count=16)
-    root = Path(ingest(config, tmp_path).location)
+    root = Path(fetch(look(config, tmp_path), config).summary.location)
     refs = listed(config, tmp_path)
     rows = [line.split() for line in (root / "list_landmarks_align_celeba.txt").read_text().splitlines()[2:]]
     assert {ref.key: ref.landmarks for ref in refs} == {
@@ -204,7 +204,7 @@ def test_celeba_malformed_lists(tmp_path: Path, name: str, line: int, text: str,
     lines[line - 1] = text
     (root / name).write_text("\n".join(lines) + "\n")
     with pytest.raises(DataError) as caught:
-        plan(DataConfig(path=str(root)), root)
+        look(DataConfig(path=str(root)), root)
     assert str(caught.value) == f"{root / name}, {message}; download the file again"
 
 
@@ -213,7 +213,7 @@ def test_celeba_lists_of_another_data_set(tmp_path: Path) -> None:
     root = write_celeba(tmp_path, count=2)
     (root / "identity_CelebA.txt").write_text("999999.jpg 5\n")
     with pytest.raises(DataError, match=r"identity_CelebA.txt lists none of the pictures beside it"):
-        plan(DataConfig(path=str(root)), root)
+        look(DataConfig(path=str(root)), root)
     (root / "identity_CelebA.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match=r"identity_CelebA.txt is not a text file \(byte 0\)"):
-        plan(DataConfig(path=str(root)), root)
+        look(DataConfig(path=str(root)), root)

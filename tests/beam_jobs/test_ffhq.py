@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.sources import ffhq_metadata, open_source, plan, survey
+from beam_jobs.sources import ffhq_metadata, look, open_source, survey
 from beam_jobs.sources.ffhq_metadata import read_records
 from beam_jobs.sources.texts import TextFile
 from gan_core.config import DataConfig
@@ -123,7 +123,7 @@ def test_forced_kind_reads_any_numbered_folder(tmp_path: Path) -> None:
     assert keys(tmp_path / "faces", "ffhq") == ["00000/00000.png", "60000/60000.png"]
     write_files(tmp_path / "other", "me.png", "notes.txt")
     with pytest.raises(ConfigError) as caught:
-        plan(DataConfig(kind="ffhq", path=str(tmp_path / "other")), tmp_path)
+        look(DataConfig(kind="ffhq", path=str(tmp_path / "other")), tmp_path)
     assert str(caught.value) == (
         f"data.kind=ffhq does not fit '{tmp_path / 'other'}': it has 1 pictures such as me.png; 1 .txt, and no "
         "imagesNxN/00000/00000.png, imagesNxN/00000/00001.png, ...; set data.kind=folder for other pictures"
@@ -149,14 +149,14 @@ def test_licences_that_there_are_not(tmp_path: Path) -> None:
     pack(ffhq_files(), tmp_path)
     config = DataConfig(path=str(tmp_path), licences=("CC-BY",))
     with pytest.raises(ConfigError) as caught:
-        plan(config, tmp_path)
+        look(config, tmp_path)
     assert str(caught.value) == (
         f"data.licences needs ffhq-dataset-v2.json with the pictures in '{tmp_path}' or one folder above, and it is "
         "not there; get it from NVlabs/ffhq-dataset, or leave data.licences empty"
     )
     write_files(tmp_path, "ffhq-dataset-v2.json", data=metadata())
     with pytest.raises(ConfigError) as caught:
-        plan(config, tmp_path)
+        look(config, tmp_path)
     assert str(caught.value) == (
         f"data.licences has 'CC-BY', which {tmp_path}/ffhq-dataset-v2.json does not know; it has "
         "'Attribution License' (4), 'Attribution-NonCommercial License' (2), 'Public Domain Mark' (1)"
@@ -167,7 +167,7 @@ def test_no_picture_under_the_licence(tmp_path: Path) -> None:
     """A known licence that none of the pictures has is an error that says which they have."""
     pack(ffhq_files(numbers=(0, 999)) | {"ffhq-dataset-v2.json": metadata()}, tmp_path)
     with pytest.raises(DataError) as caught:
-        plan(DataConfig(path=str(tmp_path), licences=(LICENCES[2],)), tmp_path)
+        look(DataConfig(path=str(tmp_path), licences=(LICENCES[2],)), tmp_path)
     assert str(caught.value) == (
         f"none of the pictures in '{tmp_path}' is under one of data.licences; "
         f"pictures under other licences, left out: 2 ({LICENCES[0]}: 2)"
@@ -179,7 +179,7 @@ def test_licences_of_other_kinds_are_refused(tmp_path: Path, kind: str) -> None:
     """A filter that would be passed over is refused."""
     path = "" if kind == "synthetic" else str(write_files(tmp_path / "img_align_celeba", "000001.jpg"))
     with pytest.raises(ConfigError, match=rf"data.licences filters FFHQ only, and data.kind={kind} names no licences"):
-        plan(DataConfig(kind=kind, path=path, licences=("x",)), tmp_path)
+        look(DataConfig(kind=kind, path=path, licences=("x",)), tmp_path)
 
 
 def test_records_are_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

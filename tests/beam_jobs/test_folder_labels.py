@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.sources import Source, open_source, plan
+from beam_jobs.sources import Source, look, open_source
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError, DataError
 from tests.archives import PACKED, folder_config, pack
@@ -56,7 +56,7 @@ def test_folder_labels_without_folders(tmp_path: Path) -> None:
     """Asking for classes where all pictures lie at the top is a mistake."""
     pack({"1.png": b"-", "2.png": b"-"}, tmp_path)
     with pytest.raises(ConfigError) as caught:
-        plan(folder_config(tmp_path, folder_labels=True), tmp_path)
+        look(folder_config(tmp_path, folder_labels=True), tmp_path)
     assert str(caught.value) == (
         f"data.folder_labels=true takes the folders in '{tmp_path}' as classes, and all its pictures lie at the top; "
         "put each class in a folder, or set it to false"
@@ -138,7 +138,7 @@ def test_malformed_dataset_json(tmp_path: Path, name: str) -> None:
     text, message = MALFORMED[name]
     pack({"1.png": b"-", "dataset.json": text.encode()}, tmp_path)
     with pytest.raises(DataError) as caught:
-        plan(folder_config(tmp_path), tmp_path)
+        look(folder_config(tmp_path), tmp_path)
     assert str(caught.value) == (
         f"{tmp_path}/dataset.json is malformed: {message}; "
         "make it again, or remove it to use the pictures without labels"
@@ -149,11 +149,11 @@ def test_dataset_json_of_other_pictures(tmp_path: Path) -> None:
     """Labels for none of the pictures belong to something else."""
     pack({"1.png": b"-", "dataset.json": b'{"labels": [["2.png", 0]]}'}, tmp_path)
     with pytest.raises(DataError, match=r"dataset.json labels none of the pictures; remove it"):
-        plan(folder_config(tmp_path), tmp_path)
+        look(folder_config(tmp_path), tmp_path)
 
 
 def test_folder_labels_of_other_kinds_are_refused(tmp_path: Path) -> None:
     """Only folders have classes by folders; anything else would be passed over."""
     with pytest.raises(ConfigError) as caught:
-        plan(DataConfig(kind="synthetic", folder_labels=True), tmp_path)
+        look(DataConfig(kind="synthetic", folder_labels=True), tmp_path)
     assert str(caught.value) == "data.folder_labels=true needs data.kind=folder, got synthetic; set one or the other"

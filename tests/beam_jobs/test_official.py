@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.sources import official, plan
+from beam_jobs.sources import look, official
 from beam_jobs.sources.official import FileCheck, check_official
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError
@@ -133,7 +133,7 @@ def test_other_places(tmp_path: Path) -> None:
 def test_how_to_get_what_cannot_be_downloaded(tmp_path: Path, kind: str, words: str) -> None:
     """Without a path, one line says where the data set is offered, which files, and what to pass."""
     with pytest.raises(ConfigError) as caught:
-        plan(DataConfig(kind=kind), tmp_path)
+        look(DataConfig(kind=kind), tmp_path)
     message = str(caught.value)
     assert words in message
     assert "--source FOLDER" in message

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.sources import open_source, plan, survey
+from beam_jobs.sources import look, open_source, survey
 from beam_jobs.sources.listing import MAX_FILE_BYTES
 from beam_jobs.sources.places import open_place
 from gan_core.config import DataConfig
@@ -205,7 +205,7 @@ def test_mistakes_are_one_clear_line(tmp_path: Path, name: str) -> None:
     kind, build, error, message = MISTAKES[name]
     path = build(tmp_path)
     with pytest.raises(error) as caught:
-        plan(DataConfig(kind=kind, path=str(path)), tmp_path)
+        look(DataConfig(kind=kind, path=str(path)), tmp_path)
     assert str(caught.value) == message.format(path=path, root=tmp_path)
 
 
@@ -216,6 +216,6 @@ def test_no_permission(tmp_path: Path) -> None:
     (tmp_path / "in").chmod(0)
     try:
         with pytest.raises(ConfigError, match="cannot be read: no permission"):
-            plan(folder_config(tmp_path / "in"), tmp_path)
+            look(folder_config(tmp_path / "in"), tmp_path)
     finally:
         (tmp_path / "in").chmod(0o755)

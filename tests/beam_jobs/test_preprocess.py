@@ -13,9 +13,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from beam_jobs import preprocess
 from beam_jobs.preprocess import prepare, run
-from beam_jobs.sources import survey
+from beam_jobs.sources import open_source, survey
 from gan_core import artifacts
 from gan_core.config import DataConfig
 from gan_core.errors import DataError
@@ -206,7 +205,7 @@ def test_limit(tmp_path: Path) -> None:
     """`data.limit` keeps the pictures with the smallest hashes, in a data set of its own."""
     config = square_config(write_scenes(tmp_path / "in", 12), limit=4)
     dataset = prepare(config, tmp_path)
-    chosen = [ref.key for ref in survey(preprocess.open_source(config, tmp_path), config)[1]]
+    chosen = [ref.key for ref in survey(open_source(config, tmp_path), config)[1]]
     assert [record["key"].decode() for record in records(dataset)] == chosen
     assert len(chosen) == 4
     assert prepare(replace(config, limit=0), tmp_path).path != dataset.path

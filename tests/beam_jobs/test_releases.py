@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.sources import open_source, plan, survey
+from beam_jobs.sources import look, open_source, survey
 from beam_jobs.sources.download import Patience, fetch_release
 from beam_jobs.sources.releases import RELEASES, Release, RemoteFile
 from gan_core.artifacts import MANIFEST, find
@@ -62,7 +62,7 @@ def test_source_without_a_path_downloads_its_release(tmp_path: Path, release: tu
     small, site = release
     config = DataConfig(kind="mnist", limit=4)
     source = open_source(config, tmp_path)
-    planned = plan(config, tmp_path)
+    planned = look(config, tmp_path).summary
     assert site.requests == []
     progress: list[Progress] = []
     source.fetch(progress.append)
@@ -82,7 +82,7 @@ def test_source_without_a_path_downloads_its_release(tmp_path: Path, release: tu
 
 def test_plan_needs_no_network(tmp_path: Path) -> None:
     """What the official files are is known from their checksums: kinds, counts, fingerprints."""
-    plans = {kind: plan(DataConfig(kind=kind), tmp_path) for kind in ("cifar10", "mnist", "fashion-mnist")}
+    plans = {kind: look(DataConfig(kind=kind), tmp_path).summary for kind in ("cifar10", "mnist", "fashion-mnist")}
     assert {kind: dict(found.counts) for kind, found in plans.items()} == {
         "cifar10": {"train": 50_000, "test": 10_000},
         "mnist": {"train": 60_000, "test": 10_000},

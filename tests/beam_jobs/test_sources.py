@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.sources import SOURCES, ingest, plan
+from beam_jobs.sources import SOURCES, fetch, look
 from beam_jobs.sources.base import key_hash
 from gan_core.artifacts import digest_of
 from gan_core.config import DataConfig
@@ -32,22 +32,22 @@ def test_fingerprint_changes_with_the_pictures(tmp_path: Path) -> None:
     """Name, bytes, time and number of the pictures are in the fingerprint; other files are not."""
     write_files(tmp_path, "a.png", "b.png")
     config = folder_config(tmp_path)
-    seen = [plan(config, tmp_path).fingerprint]
+    seen = [look(config, tmp_path).summary.fingerprint]
     write_files(tmp_path, "notes.txt")
-    assert plan(config, tmp_path).fingerprint == seen[0]
+    assert look(config, tmp_path).summary.fingerprint == seen[0]
     write_files(tmp_path, "c.png")
-    seen.append(plan(config, tmp_path).fingerprint)
+    seen.append(look(config, tmp_path).summary.fingerprint)
     (tmp_path / "c.png").rename(tmp_path / "d.png")
-    seen.append(plan(config, tmp_path).fingerprint)
+    seen.append(look(config, tmp_path).summary.fingerprint)
     os.utime(tmp_path / "d.png", ns=(1, 1))
-    seen.append(plan(config, tmp_path).fingerprint)
+    seen.append(look(config, tmp_path).summary.fingerprint)
     assert len(set(seen)) == 4
 
 
 def test_empty_path_names_both_ways_out() -> None:
     """Without a path there is nothing to look at."""
     with pytest.raises(ConfigError) as caught:
-        plan(DataConfig(), Path("data"))
+        look(DataConfig(), Path("data"))
     assert str(caught.value) == (
         "data.path is empty and data.kind=auto reads pictures of yours; "
         "give --source PATH, or data.kind=synthetic to let faceloom draw them"
@@ -61,17 +61,17 @@ def test_synthetic_is_planned_without_drawing(tmp_path: Path) -> None:
     from beam_jobs.sources.synthetic import PORTRAITS_VERSION
 
     config = DataConfig(kind="synthetic", synthetic_count=16, synthetic_seed=3, limit=10)
-    planned = plan(config, tmp_path)
+    planned = look(config, tmp_path).summary
     assert list(tmp_path.iterdir()) == []
     assert planned.fingerprint == digest_of(
         {"portraits": PORTRAITS_VERSION, "seed": 3, "count": 16, "pillow": PIL.__version__}
     )
     assert Path(planned.location) == tmp_path / "raw" / f"synthetic-{planned.fingerprint[:12]}"
     reported: list[Progress] = []
-    assert ingest(config, tmp_path, reported.append) == planned
+    assert fetch(look(config, tmp_path), config, reported.append).summary == planned
     assert reported[-1] == Progress("ingest", 16, 16, unit="portraits")
     reported.clear()
-    assert ingest(config, tmp_path, reported.append) == planned
+    assert fetch(look(config, tmp_path), config, reported.append).summary == planned
     assert reported == []
     assert sum(planned.counts.values()) == 10
     refs = listed(config, tmp_path)
@@ -82,10 +82,10 @@ def test_synthetic_is_planned_without_drawing(tmp_path: Path) -> None:
 def test_synthetic_pictures_that_were_damaged_are_drawn_again(tmp_path: Path) -> None:
     """The drawn pictures are verified before they are used."""
     config = DataConfig(kind="synthetic", synthetic_count=16)
-    picture = Path(ingest(config, tmp_path).location) / "img_align_celeba/000003.jpg"
+    picture = Path(fetch(look(config, tmp_path), config).summary.location) / "img_align_celeba/000003.jpg"
     before = picture.read_bytes()
     picture.write_bytes(b"scribble")
-    ingest(config, tmp_path)
+    fetch(look(config, tmp_path), config)
     assert picture.read_bytes() == before
 
 

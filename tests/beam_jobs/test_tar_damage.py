@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.sources import plan
+from beam_jobs.sources import look
 from beam_jobs.sources.places import open_place
 from gan_core.errors import DataError
 from tests.archives import PICTURE, add_entry, folder_config, gzipped, outcomes, pack, write_tar
@@ -33,7 +33,7 @@ def test_damaged_headers(tmp_path: Path, name: str) -> None:
     path = flipped(pack({"a.png": b"a", "b.png": b"b"}, tmp_path / "x.tar"), at)
     for damaged, place in ((path, ""), (gzipped(path), " of the unpacked archive")):
         with pytest.raises(DataError) as caught:
-            plan(folder_config(damaged), tmp_path)
+            look(folder_config(damaged), tmp_path)
         assert (
             str(caught.value)
             == f"{damaged} is damaged at byte {at // 512 * 512}{place} ({message}); copy or download it again"
@@ -55,7 +55,7 @@ def test_truncated_archives(tmp_path: Path, size: int, message: str) -> None:
     path = pack({"a.png": b"a" * 900}, tmp_path / "x.tar")
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(DataError) as caught:
-        plan(folder_config(path), tmp_path)
+        look(folder_config(path), tmp_path)
     assert str(caught.value) == f"{path} {message}; copy or download it again"
 
 

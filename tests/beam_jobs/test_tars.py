@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from beam_jobs.images import Reject
-from beam_jobs.sources import plan
+from beam_jobs.sources import look
 from beam_jobs.sources.places import Place, open_place
 from gan_core.errors import ConfigError, DataError
 from tests.archives import MODIFIED_S, PICTURE, add_entry, folder_config, gzipped, outcomes, pack, write_tar
@@ -117,7 +117,7 @@ def test_entries_that_leave_their_folder(tmp_path: Path, name: str, fields: dict
     shown = fields.get("linkname", name)
     for path in (tmp_path / "evil.tar", gzipped(tmp_path / "evil.tar")):
         with pytest.raises(DataError) as caught:
-            plan(folder_config(path), tmp_path)
+            look(folder_config(path), tmp_path)
         assert str(caught.value) == (
             f"{path} holds the entry '{shown}', which leaves its folder; make the archive again without it"
         )

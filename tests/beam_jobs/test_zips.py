@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from beam_jobs.images import Reject
-from beam_jobs.sources import open_source, plan
+from beam_jobs.sources import look, open_source
 from beam_jobs.sources.places import open_place
 from gan_core.errors import ConfigError, DataError
 from tests.archives import PICTURE, folder_config, outcomes, write_zip
@@ -77,10 +77,10 @@ def test_truncated_archive(tmp_path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(ConfigError, match="is neither a folder nor a zip or tar archive"):
-        plan(folder_config(path), tmp_path)
+        look(folder_config(path), tmp_path)
     path.write_bytes(data.replace(b"PK\x01\x02", b"XXXX"))
     with pytest.raises(DataError, match=r"is not a readable zip archive \(Bad magic number for central directory\)"):
-        plan(folder_config(path), tmp_path)
+        look(folder_config(path), tmp_path)
 
 
 def test_encrypted_archive(tmp_path: Path) -> None:
@@ -90,4 +90,4 @@ def test_encrypted_archive(tmp_path: Path) -> None:
     data[data.index(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(bytes(data))
     with pytest.raises(DataError, match=r"is encrypted \(entry 'a.png'\); unpack it and name the folder"):
-        plan(folder_config(path), tmp_path)
+        look(folder_config(path), tmp_path)

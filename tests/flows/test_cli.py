@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def test_each_error_has_its_exit_code(
     def fail(_order: Order, _report: ReportProgress) -> StageResult:
         raise getattr(errors, kind)("two\nlines")
 
-    monkeypatch.setitem(STAGES, "ingest", fail)
+    monkeypatch.setitem(STAGES, "prepare", fail)
     assert faceloom("prepare", "smoke", "-q") == code
     assert tuple(capsys.readouterr()) == ("", "faceloom: error: two lines\n")
     faceloom("--help")
@@ -154,7 +155,7 @@ def test_a_bug_is_one_line_and_a_saved_traceback(
     def fail(_order: Order, _report: ReportProgress) -> StageResult:
         raise ZeroDivisionError("of all things")
 
-    monkeypatch.setitem(STAGES, "ingest", fail)
+    monkeypatch.setitem(STAGES, "prepare", fail)
     assert faceloom("prepare", "smoke", "-q") == 1
     (path,) = Path("data/.faceloom").glob("crash-*.txt")
     message = f"a bug: ZeroDivisionError: of all things; the traceback is in {path}"
@@ -173,15 +174,14 @@ def test_a_stage_alone_keeps_the_libraries_noise_off_the_terminal(
         report(Progress(name, 1, 1))
         return StageResult(stage=name, outcome="done", path=f"data/{name}", run_dir="data/runs/r")
 
-    for name in ("ingest", "prepare"):
-        monkeypatch.setitem(STAGES, name, lambda order, report, name=name: noisy(name, order, report))
+    monkeypatch.setitem(STAGES, "prepare", partial(noisy, "prepare"))
     assert faceloom("prepare", "smoke", "--json") == 0
     out, err = capfd.readouterr()
-    assert [stage["path"] for stage in json.loads(out)["stages"]] == ["data/ingest", "data/prepare"]
+    assert [stage["path"] for stage in json.loads(out)["stages"]] == ["data/prepare"]
     assert "noise" not in err
     assert err.splitlines()[-1].startswith("prepare  done in ")
     logs = sorted(Path("data/.faceloom/logs").glob("*.log"))
-    assert [log.read_text() for log in logs] == ["noise\nmore noise\n"] * 2
+    assert [log.read_text() for log in logs] == ["noise\nmore noise\n"]
 
 
 def test_beam_gets_what_follows_the_dashes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,10 +192,9 @@ def test_beam_gets_what_follows_the_dashes(monkeypatch: pytest.MonkeyPatch) -> N
         seen.append((order.config.preset, order.beam_args))
         return StageResult(stage="prepare", outcome="done", path="p", run_dir="r")
 
-    for name in ("ingest", "prepare"):
-        monkeypatch.setitem(STAGES, name, note)
+    monkeypatch.setitem(STAGES, "prepare", note)
     assert faceloom("prepare", "-q", "--", "--runner=X", "--y") == 0
-    assert seen == [("quickstart", ("--runner=X", "--y"))] * 2
+    assert seen == [("quickstart", ("--runner=X", "--y"))]
 
 
 def test_a_dry_run_says_all_and_does_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

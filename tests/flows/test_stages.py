@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from beam_jobs import sources
+from beam_jobs.sources import Listed
 from flows.stages import STAGES, Order, StageResult, locate
 from gan_core import artifacts, checkpoints, lineage
 from gan_core.config import load_config
 from gan_core.errors import ConfigError, Diverged
-from gan_core.handoff import Checkpoint, DatasetManifest, Report, SampleSet, Scores, SourceSummary
+from gan_core.handoff import Checkpoint, DatasetManifest, Report, SampleSet, Scores
 from gan_core.progress import ReportProgress, silent
 from tests.flows.test_plan import publish
 
@@ -35,7 +36,7 @@ DATASET: dict[str, Any] = {
 def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
     """An order whose stages call stand-ins for the drawing, Beam and TensorFlow."""
     asked = Order(config=load_config("smoke", ["data.synthetic_count=16"]), data_root=tmp_path, attempt=2)
-    monkeypatch.setattr(sources, "ingest", stand_in_ingest)
+    monkeypatch.setattr(sources, "fetch", stand_in_fetch)
     for name, function in {
         "beam_jobs.preprocess": stand_in_prepare,
         "gan_core.training": stand_in_train,
@@ -57,14 +58,13 @@ def once(folder: Path, kind: str, fields: dict[str, Any]) -> None:
         publish(folder, kind, "a" * 64, fields, data="data")
 
 
-def stand_in_ingest(config: Any, data_root: Path, report: ReportProgress) -> SourceSummary:
+def stand_in_fetch(listed: Listed, config: Any, report: ReportProgress) -> Listed:
     """Draw nothing, but leave a source."""
-    source = sources.plan(config, data_root)
-    once(Path(source.location), "source", {})
-    return source
+    once(Path(listed.summary.location), "source", {})
+    return listed
 
 
-def stand_in_prepare(config: Any, data_root: Path, *, beam_args: Any, report_progress: Any) -> DatasetManifest:
+def stand_in_prepare(config: Any, data_root: Path, *, listed: Listed, **_: Any) -> DatasetManifest:
     """Publish a data set without records."""
     place = locate(Order(config=load_config("smoke", ["data.synthetic_count=16"]), data_root=data_root))
     if artifacts.find(place.dataset, "dataset") is None:
