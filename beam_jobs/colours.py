@@ -29,8 +29,8 @@ _DEEP_GREY: dict[str, Callable[[npt.NDArray[np.generic]], Pixels]] = {
 _CACHED_PROFILE_BYTES = 1 << 20
 
 
-def to_uint8(image: Image.Image, background: str) -> Pixels:
-    """Return opaque sRGB. uint8 [H, W, 1] for grey modes without transparency, [H, W, 3] for all others.
+def to_srgb8(image: Image.Image, background: str) -> Image.Image:
+    """Return opaque 8-bit sRGB: mode L for grey modes without transparency, RGB for all others.
 
     Transparency is laid over `background` as (colour * alpha + background * (255 - alpha)) / 255, rounded half up. An
     embedded ICC profile other than sRGB is converted by Little CMS with the perceptual intent and no flags, for grey as
@@ -43,25 +43,33 @@ def to_uint8(image: Image.Image, background: str) -> Pixels:
     if image.mode in _DEEP_GREY:
         image = _from_deep_grey(image)
     if image.has_transparency_data:
-        return _flatten(_srgb_with_alpha(image, profile), BACKGROUNDS[background])
+        return Image.fromarray(_flatten(_srgb_with_alpha(image, profile), BACKGROUNDS[background]))
     if image.mode in ("1", "L"):
-        return np.asarray(_to_srgb(image.convert("L"), profile))[:, :, np.newaxis]
+        return _to_srgb(image.convert("L"), profile)
     if image.mode in ("P", "RGBX", "YCbCr", "HSV"):
         image = image.convert("RGB")
     image = _to_srgb(image, profile)
     try:
-        return np.asarray(image.convert("RGB"))
+        return image if image.mode == "RGB" else image.convert("RGB")
     except ValueError as error:
         raise Reject("unsupported", f"mode {image.mode}: {error}") from None
 
 
-def with_channels(pixels: Pixels, channels: int) -> Pixels:
-    """Return grey repeated, or the luminance (ITU-R 601-2). uint8 [H, W, 1 or 3] -> uint8 [H, W, channels]."""
-    if pixels.shape[2] == channels:
-        return pixels
-    if channels == 3:
-        return np.repeat(pixels, 3, axis=2)
-    return np.asarray(Image.fromarray(pixels).convert("L"))[:, :, np.newaxis]
+def with_channels(picture: Image.Image, channels: int) -> Image.Image:
+    """Return mode RGB with grey repeated for 3 channels, mode L with the luminance (ITU-R 601-2) for 1."""
+    mode = "RGB" if channels == 3 else "L"
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+def as_picture(pixels: Pixels) -> Image.Image:
+    """Return the pixels as Pillow holds them: uint8 [H, W, 1 or 3] -> mode L or RGB."""
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
+def as_pixels(picture: Image.Image) -> Pixels:
+    """Return the pixels of mode L or RGB: uint8 [H, W, 1 or 3]."""
+    pixels = np.asarray(picture)
+    return pixels[:, :, np.newaxis] if pixels.ndim == 2 else pixels
 
 
 def _from_deep_grey(image: Image.Image) -> Image.Image:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from beam_jobs.colours import as_picture, as_pixels
 from beam_jobs.filters import Pixels
 from beam_jobs.rejects import Reject
 
@@ -87,33 +88,26 @@ def resize(image: Pixels, side: int, filter: str = "lanczos") -> Pixels:
 
     A picture that is not square is stretched to one.
     """
-    if image.shape[:2] == (side, side):
-        return np.ascontiguousarray(image)
-    channels = image.shape[2]
-    picture = Image.fromarray(image[:, :, 0] if channels == 1 else image)
-    return np.asarray(picture.resize((side, side), FILTERS[filter])).reshape(side, side, channels)
+    height, width = image.shape[:2]
+    return resize_box(as_picture(image), Box(0, 0, width, height), side, filter)
 
 
-def resize_box(image: Pixels, box: Box, side: int, filter: str = "lanczos", reduction: int = 1) -> Pixels:
-    """Cut out a box and resize it to a square. uint8 [h, w, C] -> uint8 [side, side, C].
+def resize_box(picture: Image.Image, box: Box, side: int, filter: str = "lanczos", reduction: int = 1) -> Pixels:
+    """Cut out a box and resize it to a square. Mode L or RGB -> uint8 [side, side, 1 or 3].
 
     Args:
-        image: the picture, or one that is `reduction` times smaller, see `decoding.Decoded`.
+        picture: the picture, or one that is `reduction` times smaller, see `decoding.Decoded`.
         box: in pixels of the whole picture.
         side: of the result, pixels.
         filter: a key of FILTERS.
         reduction: 1, 2, 4 or 8; where the edges of the box are then inside of pixels, these count in part.
     """
-    if reduction == 1:
-        return resize(cut(image, box), side, filter)
     left, top = box.left // reduction, box.top // reduction
     right, bottom = -(-(box.left + box.width) // reduction), -(-(box.top + box.height) // reduction)
-    part = image[top:bottom, left:right]
-    channels = image.shape[2]
-    picture = Image.fromarray(part[:, :, 0] if channels == 1 else part)
+    part = picture.crop((left, top, right, bottom))
     x, y = box.left / reduction - left, box.top / reduction - top
     inner = (x, y, x + box.width / reduction, y + box.height / reduction)
-    return np.asarray(picture.resize((side, side), FILTERS[filter], box=inner)).reshape(side, side, channels)
+    return as_pixels(part.resize((side, side), FILTERS[filter], box=inner))
 
 
 def flip(image: Pixels) -> Pixels:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from beam_jobs.colours import with_channels
+from beam_jobs.colours import as_picture, with_channels
 from beam_jobs.decoding import Decoded, decode_reduced
 from beam_jobs.filters import Bounds, Pixels, check_sharpness
 from beam_jobs.images import crop_box, flip, gray_world, resize_box
@@ -61,7 +61,7 @@ def _decode(data: bytes | Pixels, config: DataConfig) -> Decoded:
         height, width = data.shape[:2]
         bounds.check_size(width, height)
         bounds.check_aspect(width, height)
-        return Decoded(with_channels(data, config.channels), width, height)
+        return Decoded(with_channels(as_picture(data), config.channels), width, height)
     # The boxes of CelebA and of landmarks may be a small part of the picture; and `area` counts whole pixels only, so
     # which ones it takes would change.
     may_reduce = config.crop in ("center", "none") and config.filter != "area"
@@ -70,10 +70,10 @@ def _decode(data: bytes | Pixels, config: DataConfig) -> Decoded:
 
 
 def _place(decoded: Decoded, config: DataConfig, landmarks: Landmarks) -> Prepared:
-    image, width, height = decoded.pixels, decoded.width, decoded.height
+    width, height = decoded.width, decoded.height
     side, points = config.resolution, scaled(landmarks, width, height)
     if config.crop == "landmarks":
         square = face_square(landmarks, width, height)
-        return Prepared(cut_face(image, square, side, config.filter), square.place(points, side))
+        return Prepared(cut_face(decoded.pixels, square, side, config.filter), square.place(points, side))
     box = crop_box(width, height, config.crop)
-    return Prepared(resize_box(image, box, side, config.filter, decoded.reduction), boxed(points, box, side))
+    return Prepared(resize_box(decoded.picture, box, side, config.filter, decoded.reduction), boxed(points, box, side))

@@ -99,8 +99,13 @@ def _encode_feature(value: Feature) -> bytes:
         return _field(_FLOAT_LIST, _field(1, value.astype("<f4").tobytes()))
     if value and isinstance(value[0], float):
         return _field(_FLOAT_LIST, _field(1, struct.pack(f"<{len(value)}f", *value)))
-    packed = b"".join(_varint(_twos_complement(operator.index(item))) for item in cast(Sequence[int], value))
-    return _field(_INT64_LIST, _field(1, packed))
+    return _field(_INT64_LIST, _field(1, _pack_int64(cast(Sequence[int], value))))
+
+
+def _pack_int64(values: Sequence[int]) -> bytes:
+    if all(type(value) is int and 0 <= value < 0x80 for value in values):
+        return bytes(values)  # each is its own varint: forty attributes at a stroke
+    return b"".join(_varint(_twos_complement(operator.index(value))) for value in values)
 
 
 def _decode_feature(feature: memoryview) -> bytes | list[int] | list[float]:

@@ -16,9 +16,10 @@ import hashlib
 import importlib
 import io
 import logging
+import os
 import stat as modes
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import IO, Any, ClassVar, Self
@@ -29,9 +30,16 @@ from gan_core.store_errors import StoreMissing, store_errors
 _BUFFER_BYTES = 1 << 18
 _READAHEAD_BYTES = 1 << 23
 
-# With more, s3fs asks for the size of an object before it reads it, to fetch parts of it at once: two requests for each
-# picture. Pictures are fetched at once by threads.
-_S3_OPTIONS = {"max_concurrency": 1, "config_kwargs": {"connect_timeout": 10, "max_pool_connections": 32}}
+
+def _s3_options() -> dict[str, Any]:
+    # With more than one, s3fs asks for the size of an object before it reads it, to fetch parts of it at once: two
+    # requests for each picture. Pictures are fetched at once by threads.
+    return {"max_concurrency": 1, "config_kwargs": {"connect_timeout": 10, "max_pool_connections": 32}}
+
+
+def _gs_options() -> dict[str, Any]:
+    # An emulator takes everybody; to look for credentials takes seconds where there are none.
+    return {"token": "anon"} if os.environ.get("STORAGE_EMULATOR_HOST") else {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,14 +51,16 @@ class Library:
         class_name: its file system.
         extra: of faceloom, which installs it.
         credentials: where it finds them, for messages.
-        options: for its constructor; nothing secret.
+        loggers: that are silenced: failures are told as errors, and logs repeat requests.
+        options: returns more arguments for its constructor; nothing secret.
     """
 
     module: str
     class_name: str
     extra: str
     credentials: str
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    loggers: tuple[str, ...] = ()
+    options: Callable[[], dict[str, Any]] = dict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,7 +220,12 @@ class S3Path(StorePath):
 
     scheme = "s3"
     library = Library(
-        "s3fs", "S3FileSystem", "s3", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE", _S3_OPTIONS
+        "s3fs",
+        "S3FileSystem",
+        "s3",
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+        ("s3fs", "aiobotocore", "botocore"),
+        _s3_options,
     )
 
 
@@ -218,7 +233,9 @@ class GsPath(StorePath):
     """gs://: Google Cloud Storage."""
 
     scheme = "gs"
-    library = Library("gcsfs", "GCSFileSystem", "gcs", "GOOGLE_APPLICATION_CREDENTIALS")
+    library = Library(
+        "gcsfs", "GCSFileSystem", "gcs", "GOOGLE_APPLICATION_CREDENTIALS", ("gcsfs", "google.auth"), _gs_options
+    )
 
 
 class StoreFile(io.RawIOBase):
@@ -277,9 +294,10 @@ def file_system(kind: type[StorePath]) -> Any:
         module = importlib.import_module(library.module)
     except ImportError:
         raise ConfigError(f"{kind.scheme}:// needs the extra: pip install 'faceloom[{library.extra}]'") from None
-    logging.getLogger(library.module).setLevel(logging.CRITICAL)  # failures are told as errors; logs repeat requests
+    for name in library.loggers:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with store_errors(f"{kind.scheme}://", library.credentials):
         # fsspec's own cache keeps an instance for each thread, with connections of its own.
         return getattr(module, library.class_name)(
-            use_listings_cache=False, skip_instance_cache=True, **library.options
+            use_listings_cache=False, skip_instance_cache=True, **library.options()
         )

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from beam_jobs.colours import as_picture
 from beam_jobs.decoding import decode, quiet_pillow
 from beam_jobs.images import crop, crop_box, gray_world, resize, resize_box
 from beam_jobs.pictures import Prepared, prepare_picture
@@ -145,7 +146,8 @@ def test_a_box_in_a_reduced_picture() -> None:
     box = crop_box(200, 101, "center")
     assert (box.left, box.width) == (49, 101)
     whole, part = (
-        resize_box(image, box, 20, "bilinear", by) for image, by in ((ramp, 1), (halved.astype(np.uint8), 2))
+        resize_box(as_picture(image), box, 20, "bilinear", by)
+        for image, by in ((ramp, 1), (halved.astype(np.uint8), 2))
     )
     assert np.abs(whole.astype(int) - part.astype(int))[:, 2:-2].max() <= 1
 

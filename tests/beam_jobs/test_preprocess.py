@@ -46,31 +46,36 @@ def test_every_awkward_picture(tmp_path: Path) -> None:
     lines = rejects(dataset)
     assert [(line["key"], line["reason"]) for line in lines] == [
         ("32-bit-beyond.tif", "unsupported"),
+        ("bomb.ico", "too-large"),
         ("bomb.png", "too-large"),
         ("damaged.png", "damaged"),
         ("empty.jpg", "empty"),
+        ("flipped-bit.png", "damaged"),
         ("float-nan.tif", "unsupported"),
         ("one-pixel.png", "too-small"),
         ("postscript.jpg", "not-a-picture"),
         ("text.jpg", "not-a-picture"),
         ("truncated.jpg", "truncated"),
         ("truncated.png", "truncated"),
+        ("without-end.png", "truncated"),
     ]
     assert dataset.rejects == {
-        "damaged": 1,
+        "damaged": 2,
         "empty": 1,
         "not-a-picture": 2,
-        "too-large": 1,
+        "too-large": 2,
         "too-small": 1,
-        "truncated": 2,
+        "truncated": 3,
         "unsupported": 2,
     }
     kept = {record["key"].decode(): record["image"] for record in records(dataset)}
     assert set(kept) == set(kinds) - {line["key"] for line in lines}
     for name, image in kept.items():
         shown = cast(npt.NDArray[np.uint8], kinds[name].pixels)
-        side, left = pictures.HEIGHT, (pictures.WIDTH - pictures.HEIGHT) // 2
-        square = Image.fromarray(shown[:, left : left + side]).resize((32, 32), Image.Resampling.LANCZOS)
+        height, width = shown.shape[:2]  # icons are square
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        square = Image.fromarray(shown[top : top + side, left : left + side]).resize((32, 32), Image.Resampling.LANCZOS)
         assert np.abs(image.astype(int) - np.asarray(square).astype(int)).max() <= 2 * kinds[name].tolerance, name
 
 

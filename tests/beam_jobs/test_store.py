@@ -186,9 +186,8 @@ def test_a_data_set_is_published_on_a_store(bucket: Path, tmp_path: Path, monkey
     remote = prepare(config, bucket / "gans")
     assert str(remote.path) == f"memory://bucket/gans/datasets/{local.path.name}"
     assert published(remote) == published(local)
-    assert sorted(stores.listing(bucket)) == sorted(
-        f"gans/datasets/{local.path.name}/{name}" for name in published(local)
-    )
+    assert set(stores.listing(remote.path)) == published(local).keys()
+    assert len(stores.listing(bucket)) == len(published(local))
     monkeypatch.setattr(pipeline, "prepare_shards", lambda *_: pytest.fail("there was nothing to do"))
     assert prepare(config, bucket / "gans") == remote == DatasetManifest.load(remote.path)
 
