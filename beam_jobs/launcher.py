@@ -16,15 +16,16 @@ from beam_jobs.pool import cores, open_pool
 from beam_jobs.reuse import adopt
 from beam_jobs.shard_writer import ShardJob, waits_for_statistics
 from beam_jobs.shards import shard_name, shard_of, shard_totals, split_of
-from beam_jobs.sources import Source
+from beam_jobs.sources.base import Source
 from gan_core.config import DataConfig
 from gan_core.errors import StageFailed
 from gan_core.handoff import SPLITS, ImageRef
 from gan_core.normalization import Normalization
 from gan_core.progress import ReportProgress
 
-# Below this many pictures, a second process costs more than it saves, although it starts while Beam is imported.
-MIN_PICTURES_FOR_PROCESSES = 256
+# Below this many pictures, processes cost more than they save: on two cores they start while Beam is imported, and
+# slow that down.
+MIN_PICTURES_FOR_PROCESSES = 1000
 
 _ROUNDS = 4  # prepared, without duplicates, normalized, and once again where an interrupted job left other shards
 _LOG = logging.getLogger(__name__)

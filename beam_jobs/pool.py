@@ -59,6 +59,7 @@ def _start() -> None:
     """Leave Ctrl-C to the launcher, which lets this process end in order, and end when the launcher has died."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_launcher, name="launcher-watch", daemon=True).start()
+    import beam_jobs.shard_writer  # noqa: F401  # now, while the launcher imports Beam, not with the first shard
 
 
 def _end_with_launcher() -> None:

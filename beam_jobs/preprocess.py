@@ -15,10 +15,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from beam_jobs import sources
 from beam_jobs.assembly import check_rejects, finish, manifest_fields
 from beam_jobs.launcher import Launcher
-from beam_jobs.sources import Listed
+from beam_jobs.sources import registry
+from beam_jobs.sources.registry import Listed
 from gan_core import artifacts
 from gan_core.config import DataConfig, load_config
 from gan_core.errors import ArtifactError, FaceloomError
@@ -40,7 +40,7 @@ def prepare(
     Args:
         config: source, crop, resolution, ... (see docs/data.md).
         data_root: the folder of raw/, datasets/, runs/; on an object store, raw/ stays below ./data.
-        listed: the source, where the caller has looked at it already (`sources.look`): a large one takes seconds.
+        listed: the source, where the caller has looked at it already (`registry.look`): a large one takes seconds.
         beam_args: options for Beam, as on a command line: `--runner=FlinkRunner`, `--direct_num_workers=4`.
         report_progress: called about twice a second, from the calling thread.
 
@@ -52,12 +52,12 @@ def prepare(
     _check(beam_args)
     data_root = data_root.absolute()
     if listed is None:
-        listed = sources.look(config, local_root(data_root).absolute())
+        listed = registry.look(config, local_root(data_root).absolute())
     digest = dataset_digest(config, listed.summary.fingerprint)
     final = dataset_folder(data_root, config, listed.summary.name, digest)
     if (done := artifacts.find(final, "dataset", digest)) is not None:
         return DatasetManifest.from_manifest(done)
-    listed = sources.fetch(listed, config, report_progress)
+    listed = registry.fetch(listed, config, report_progress)
     summary, refs = listed.summary, listed.refs or ()
     with _refusals_explained(final), artifacts.publishing(final, resume=True) as draft:
         if artifacts.find(final, "dataset", digest) is None:  # else the process that held the lock has made it

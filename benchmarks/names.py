@@ -19,7 +19,8 @@ from beam_jobs.books import WORK, read_names, write_names
 from beam_jobs.quiet_beam import beam, quiet  # first, so that the imports below are quiet
 from beam_jobs.runner import make_pipeline
 from beam_jobs.shards import shard_of, shard_totals
-from beam_jobs.sources import open_source, survey
+from beam_jobs.sources.base import survey
+from beam_jobs.sources.registry import open_source
 from gan_core.config import load_config
 
 

@@ -227,8 +227,8 @@ def _verify_datasets(own: Terminal, paths: tuple[Path, ...]) -> int:
 
 
 def _verify_source(own: Terminal, source: Path, kind: str) -> int:
-    from beam_jobs.sources import SOURCES
     from beam_jobs.sources.official import DIFFERS, OFFICIAL, check_official
+    from beam_jobs.sources.registry import SOURCES
     from flows import data_texts
 
     if kind != "auto" and kind not in SOURCES:

@@ -93,7 +93,7 @@ def locate(order: Order) -> Place:
     Raises:
         ConfigError, DataError: the source is missing or cannot be used.
     """
-    from beam_jobs.sources import look
+    from beam_jobs.sources.registry import look
 
     source = order.source or look(order.config.data, local_root(order.data_root)).summary
     dataset = dataset_digest(order.config.data, source.fingerprint)
@@ -113,14 +113,14 @@ def is_fetched(order: Order, source: SourceSummary) -> bool:
 
 def ingest(order: Order, report_progress: ReportProgress) -> StageResult:
     """Bring the pictures here (draw or download them, where they are not the user's own) and list them."""
-    from beam_jobs import sources
+    from beam_jobs.sources import registry
 
     with lineage.recorded("ingest", order.attempt) as entry:
         data_root = local_root(order.data_root)
-        listed = sources.look(order.config.data, data_root)
+        listed = registry.look(order.config.data, data_root)
         location = path_of(listed.summary.location)
         before = _stamp(location)
-        source = sources.fetch(listed, order.config.data, report_progress).summary
+        source = registry.fetch(listed, order.config.data, report_progress).summary
         place = locate(dataclasses.replace(order, source=source))
         known = not is_remote(place.run_dir) and lineage.read_run(place.run_dir) is not None
         entry.run_dir = _start_run(order, place)
@@ -133,9 +133,9 @@ def ingest(order: Order, report_progress: ReportProgress) -> StageResult:
 
 def prepare(order: Order, report_progress: ReportProgress) -> StageResult:
     """Turn the pictures into TFRecord shards, with Beam."""
-    from beam_jobs import sources
+    from beam_jobs.sources import registry
 
-    listed = sources.look(order.config.data, local_root(order.data_root))
+    listed = registry.look(order.config.data, local_root(order.data_root))
     if order.source is not None and order.source.fingerprint != listed.summary.fingerprint:
         raise DataError(f"{listed.summary.location} has changed since it was listed; run again, on what it is now")
     place = locate(dataclasses.replace(order, source=listed.summary))
@@ -242,7 +242,7 @@ def check_inputs(name: str, order: Order) -> None:
     A large source takes seconds to list: for `prepare` it is only seen to be there.
     """
     if name == "prepare":
-        from beam_jobs.sources import check_path
+        from beam_jobs.sources.registry import check_path
 
         check_path(order.config.data)
         return

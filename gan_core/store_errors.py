@@ -6,7 +6,6 @@ address with a password, or a signed request.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import re
@@ -75,7 +74,7 @@ def store_errors(address: object, credentials: str) -> Iterator[None]:
 
 
 def _is_of_a_store(error: Exception) -> bool:
-    return isinstance(error, OSError | asyncio.TimeoutError) or type(error).__module__.split(".")[0] in _LIBRARIES
+    return isinstance(error, OSError) or type(error).__module__.split(".")[0] in _LIBRARIES
 
 
 def _described(error: Exception, address: str, credentials: str) -> StoreTrouble:

@@ -143,7 +143,7 @@ def choices(section: str, key: str) -> set[Any]:
 
 def test_kinds_are_the_sources() -> None:
     """`data.kind` offers exactly the sources that there are, and auto, which asks the folder last."""
-    from beam_jobs.sources import SOURCES
+    from beam_jobs.sources.registry import SOURCES
 
     assert choices("data", "kind") == {"auto", *SOURCES}
     assert list(SOURCES)[-1] == "folder"

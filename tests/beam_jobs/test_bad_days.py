@@ -14,7 +14,7 @@ from beam_jobs import books, pipeline, preprocess, shard_writer
 from beam_jobs.pool import open_pool
 from beam_jobs.preprocess import prepare
 from beam_jobs.shard_writer import ShardJob
-from beam_jobs.sources import open_source
+from beam_jobs.sources.registry import open_source
 from gan_core import artifacts
 from gan_core.config import DataConfig
 from gan_core.errors import ArtifactError, DataError

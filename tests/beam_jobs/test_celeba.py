@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.sources import fetch, look, open_source, survey
+from beam_jobs.sources.base import survey
+from beam_jobs.sources.registry import fetch, look, open_source
 from gan_core.config import DataConfig
 from gan_core.errors import DataError
 from gan_core.handoff import ImageRef

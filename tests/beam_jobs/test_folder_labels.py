@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.sources import Source, look, open_source
+from beam_jobs.sources.base import Source
+from beam_jobs.sources.registry import look, open_source
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError, DataError
 from tests.archives import PACKED, folder_config, pack

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from beam_jobs.decoding import Reject
-from beam_jobs.sources import Reader, open_source, survey
+from beam_jobs.sources.base import Reader, survey
 from beam_jobs.sources.mnist import FashionMnistSource, MnistSource
+from beam_jobs.sources.registry import open_source
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError, DataError
 from gan_core.handoff import ImageRef, SourceSummary

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.sources import look, official
+from beam_jobs.sources import official
 from beam_jobs.sources.official import FileCheck, check_official
+from beam_jobs.sources.registry import look
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError
 from gan_core.progress import Progress

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from beam_jobs.preprocess import prepare, run
-from beam_jobs.sources import open_source, survey
+from beam_jobs.sources.base import survey
+from beam_jobs.sources.registry import open_source
 from gan_core import artifacts
 from gan_core.config import DataConfig
 from gan_core.errors import DataError

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.sources import look, open_source, survey
+from beam_jobs.sources.base import survey
 from beam_jobs.sources.download import Patience, fetch_release
+from beam_jobs.sources.registry import look, open_source
 from beam_jobs.sources.releases import RELEASES, Release, RemoteFile
 from gan_core.artifacts import MANIFEST, find
 from gan_core.config import DataConfig

@@ -10,9 +10,10 @@ import pytest
 from beam_jobs import assembly, pipeline, preprocess
 from beam_jobs.monitor import read_progress
 from beam_jobs.preprocess import prepare
-from beam_jobs.sources import open_source, survey
 from beam_jobs.sources.ahead import fetched
+from beam_jobs.sources.base import survey
 from beam_jobs.sources.places import open_place
+from beam_jobs.sources.registry import open_source
 from gan_core import artifacts, stores
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError, DataError, StageFailed

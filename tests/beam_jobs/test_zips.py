@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from beam_jobs.images import Reject
-from beam_jobs.sources import look, open_source
 from beam_jobs.sources.places import open_place
+from beam_jobs.sources.registry import look, open_source
 from gan_core.errors import ConfigError, DataError
 from tests.archives import PICTURE, folder_config, outcomes, write_zip
 

@@ -74,7 +74,7 @@ MISTAKES = [
 @pytest.mark.parametrize(("args", "message"), MISTAKES, ids=[" ".join(args) for args, _ in MISTAKES])
 def test_a_mistake_is_one_line(args: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A mistake of the user's is exactly one line on stderr, which names value and fix, and exit code 2."""
-    from beam_jobs.sources import SOURCES
+    from beam_jobs.sources.registry import SOURCES
 
     assert faceloom(*args, "--quiet") == 2 if "--" not in args else faceloom("--quiet", *args) == 2
     line = f"faceloom: error: {message.replace('{kinds}', ', '.join(SOURCES))}\n"

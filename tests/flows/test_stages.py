@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from beam_jobs import sources
-from beam_jobs.sources import Listed
+from beam_jobs.sources import registry
+from beam_jobs.sources.registry import Listed
 from flows.stages import STAGES, Order, StageResult, locate
 from gan_core import artifacts, checkpoints, lineage
 from gan_core.config import load_config
@@ -36,7 +36,7 @@ DATASET: dict[str, Any] = {
 def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
     """An order whose stages call stand-ins for the drawing, Beam and TensorFlow."""
     asked = Order(config=load_config("smoke", ["data.synthetic_count=16"]), data_root=tmp_path, attempt=2)
-    monkeypatch.setattr(sources, "fetch", stand_in_fetch)
+    monkeypatch.setattr(registry, "fetch", stand_in_fetch)
     for name, function in {
         "beam_jobs.preprocess": stand_in_prepare,
         "gan_core.training": stand_in_train,
