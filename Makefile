@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PRESET ?= quickstart
 READY := $(VENV)/.ready
 
-.PHONY: run test lint setup wheel-test flink-test lock clean
+.PHONY: run test lint setup wheel-test flink-test storage-test lock clean
 
 run: $(READY)
 	$(BIN)/faceloom run $(PRESET)
@@ -41,6 +41,24 @@ wheel-test: $(READY)
 flink-test: $(READY)
 	$(BIN)/python -m tests.flink.run $(if $(SOURCE),--source $(SOURCE)) \
 		$(if $(BEAM_JAVA),--beam-java $(BEAM_JAVA)) $(if $(FLINK),--flink $(FLINK))
+
+# Object storage against real servers, in an environment of its own: Moto's S3, and with Go (1.24 or newer) also Versity's
+# S3 gateway and an emulator of Google Cloud Storage. About 6 minutes.
+STORAGE := $(VENV)/storage
+STORAGE_READY := $(STORAGE)/.ready
+storage-test: $(STORAGE_READY)
+	$(STORAGE)/bin/python -m pytest tests/storage
+
+$(STORAGE_READY): $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(STORAGE)
+	$(BIN)/uv pip install --quiet --python $(STORAGE)/bin/python --require-hashes -r requirements.lock
+	grep -E '^[a-z0-9]' requirements.lock | sed 's/ *\\$$//' >$(STORAGE)/constraints.txt
+	$(BIN)/uv pip install --quiet --python $(STORAGE)/bin/python --constraint $(STORAGE)/constraints.txt \
+		--no-build-isolation --editable '.[storage-test]'
+	if command -v go >/dev/null; then \
+		GOBIN=$$(realpath $(STORAGE)/bin) go install github.com/versity/versitygw/cmd/versitygw@v1.8.0 && \
+		GOBIN=$$(realpath $(STORAGE)/bin) go install github.com/fsouza/fake-gcs-server@v1.56.1; fi
+	@touch $@
 
 # Only when a bound in pyproject.toml changes: resolves again for every supported Python.
 lock: $(READY)

@@ -66,7 +66,7 @@ def examine(data_root: Path) -> list[Check]:
         _library("Apache Beam", "prepare", beam),
         _library("Prefect", "run", prefect, _PREFECT_FIX),
         _java(),
-        _stores(),
+        object_stores(),
         _data_root(data_root),
         _disk(local_root(data_root)),
         _memory(),
@@ -162,7 +162,8 @@ def _java() -> Check:
     )
 
 
-def _stores() -> Check:
+def object_stores() -> Check:
+    """Say whether the libraries for s3:// and gs:// are installed."""
     extras = {kind.library.extra: kind.library.module for kind in SCHEMES.values()}
     lacking = [extra for extra, module in extras.items() if importlib.util.find_spec(module) is None]
     if not lacking:
@@ -170,7 +171,7 @@ def _stores() -> Check:
     return Check(
         "object store",
         "warning",
-        f"{' and '.join(extras[extra] for extra in lacking)} not installed; only s3:// and gs:// need them",
+        f"{' and '.join(extras[extra] for extra in lacking)} not installed; only addresses such as s3:// need it",
         f"pip install 'faceloom[{','.join(lacking)}]'",
     )
 

@@ -38,6 +38,9 @@ def _s3_options() -> dict[str, Any]:
 
 
 def _gs_options() -> dict[str, Any]:
+    # Else gcsfs asks a second service, by gRPC and for a minute where it does not answer, which kind of bucket it is.
+    # Who has zonal buckets sets it to true.
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
     # An emulator takes everybody; to look for credentials takes seconds where there are none.
     return {"token": "anon"} if os.environ.get("STORAGE_EMULATOR_HOST") else {}
 
@@ -290,6 +293,7 @@ def file_system(kind: type[StorePath]) -> Any:
         ConfigError: the library is not installed.
     """
     library = kind.library
+    options = library.options()  # before the import, which reads the environment
     try:
         module = importlib.import_module(library.module)
     except ImportError:
@@ -298,6 +302,4 @@ def file_system(kind: type[StorePath]) -> Any:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with store_errors(f"{kind.scheme}://", library.credentials):
         # fsspec's own cache keeps an instance for each thread, with connections of its own.
-        return getattr(module, library.class_name)(
-            use_listings_cache=False, skip_instance_cache=True, **library.options()
-        )
+        return getattr(module, library.class_name)(use_listings_cache=False, skip_instance_cache=True, **options)

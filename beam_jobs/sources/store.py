@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, ClassVar, cast
@@ -19,6 +20,8 @@ from gan_core.store_paths import StoreFile, StorePath
 # fewer answers to wait for, and the next one is fetched while this one is worked on.
 _BLOCK_BYTES = 1 << 20
 _KEPT_BLOCKS = 32
+
+_CHECK_EVERY_SECONDS = 5.0  # whether it was replaced: asking at every read would double the requests
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def _read(base: StorePath, key: str, version: str) -> bytes:
 
 
 class StoredArchive(ArchiveFile):
-    """An archive on an object store, read by blocks; replaced while it is open, it fails.
+    """An archive on an object store, read by blocks; replaced while it is open, it has other facts, or fails.
 
     Raises:
         OSError: it cannot be opened or read.
@@ -106,7 +109,9 @@ class StoredArchive(ArchiveFile):
 
     def __init__(self, path: Path) -> None:
         self._position = 0
-        self._facts = facts_of(path)
+        self._facts: Facts = (0, 0)
+        self._path = path
+        self._check_at = 0.0
         self._file = StoreFile(
             cast(StorePath, path),
             block_size=_BLOCK_BYTES,
@@ -119,7 +124,10 @@ class StoredArchive(ArchiveFile):
         return self._file.read_at(offset, size)
 
     def facts(self) -> Facts:
-        """Return size and time of writing as they were when it was opened: a store gives no others to this reader."""
+        """Return size and time of writing, at most five seconds old."""
+        if time.monotonic() > self._check_at:
+            self._facts = facts_of(self._path)
+            self._check_at = time.monotonic() + _CHECK_EVERY_SECONDS
         return self._facts
 
     def close(self) -> None:

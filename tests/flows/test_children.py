@@ -102,10 +102,12 @@ def test_a_stalled_child_is_stopped_with_all_it_started(tmp_path: Path) -> None:
 
 
 PARENT = """
+import signal
 import sys
 from pathlib import Path
 from tests.flows.test_children import run_train
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
     run_train(Path(sys.argv[1]), grace_seconds=20.0)
 """
 
