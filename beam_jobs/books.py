@@ -26,13 +26,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from beam_jobs.decoding import TRANSIENT_REASONS
+from beam_jobs.pixels.decoding import TRANSIENT_REASONS
 from beam_jobs.sources.base import content_of
-from gan_core import stores
 from gan_core.artifacts import remove_tree, replace_file, sha256_file, write_json
 from gan_core.errors import FaceloomError
 from gan_core.handoff import ImageRef
 from gan_core.normalization import Normalization
+from gan_core.object_store import objects as stores
 from gan_core.paths import is_remote
 
 WORK = ".work"

@@ -10,8 +10,8 @@ from typing import Any
 
 from beam_jobs.assembly import landmark_count, normalization_of, recipe_digest, training_statistics
 from beam_jobs.books import Receipt, Rejected, failure, finished, forget, read_receipts, start_work, write_dropped
-from beam_jobs.duplicates import Entry, find_duplicates
 from beam_jobs.monitor import run_watched
+from beam_jobs.pixels.duplicates import Entry, find_duplicates
 from beam_jobs.pool import cores, open_pool
 from beam_jobs.reuse import adopt
 from beam_jobs.shard_writer import ShardJob, waits_for_statistics

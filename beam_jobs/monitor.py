@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from beam_jobs.books import WORK, stop_work
-from gan_core import stores
+from gan_core.object_store import objects as stores
 from gan_core.paths import is_remote
 from gan_core.progress import Progress, ReportProgress
 

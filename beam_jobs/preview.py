@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from beam_jobs.decoding import Pixels
+from beam_jobs.pixels.decoding import Pixels
 from gan_core import storage
 from gan_core.artifacts import replace_file
 from gan_core.normalization import Normalization

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from beam_jobs.books import Receipt, ShardProgress, write_receipt
-from beam_jobs.decoding import TRANSIENT_REASONS
+from beam_jobs.pixels.decoding import TRANSIENT_REASONS
 from beam_jobs.shard_writer import ShardJob, waits_for_statistics
 from beam_jobs.shards import inputs_digest
-from gan_core import stores
 from gan_core.artifacts import MANIFEST, sha256_file
 from gan_core.handoff import ImageRef
+from gan_core.object_store import objects as stores
 from gan_core.paths import is_remote
 
 SHARDS = "shards.jsonl"

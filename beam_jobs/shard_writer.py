@@ -33,17 +33,18 @@ from beam_jobs.books import (
     record_failure,
     write_receipt,
 )
-from beam_jobs.decoding import Pixels, Reject, quiet_pillow
-from beam_jobs.duplicates import perceptual_hash, pixel_hash
-from beam_jobs.pictures import Prepared, prepare_picture
+from beam_jobs.pixels.decoding import Pixels, Reject, quiet_pillow
+from beam_jobs.pixels.duplicates import perceptual_hash, pixel_hash
+from beam_jobs.pixels.pictures import Prepared, prepare_picture
+from beam_jobs.places.ahead import fetched
 from beam_jobs.shards import inputs_digest
-from beam_jobs.sources.ahead import fetched
 from beam_jobs.sources.base import Reader
-from gan_core import storage, stores
+from gan_core import storage
 from gan_core.config import DataConfig
 from gan_core.errors import ArtifactError, FaceloomError
 from gan_core.handoff import ImageRef
 from gan_core.normalization import NORMALIZATIONS, Normalization
+from gan_core.object_store import objects as stores
 from gan_core.paths import is_remote
 from gan_core.records import Feature, decode_example, encode_example, read_records, write_record
 

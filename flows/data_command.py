@@ -85,8 +85,8 @@ def inspect(
     Counts, shards, statistics, rejects, classes, attributes, licences, source and versions.
     """
     from flows import data_texts
-    from gan_core import contact_sheet, inspection
-    from gan_core.entries import chosen_splits, open_dataset
+    from gan_core.data import contact_sheet, inspection
+    from gan_core.data.entries import chosen_splits, open_dataset
 
     dataset = open_dataset(path)
     splits = chosen_splits(dataset, split)
@@ -146,8 +146,8 @@ def compare(own: Terminal, a: Path, b: Path) -> int:
     """
     from flows import data_texts
     from flows.console import shown
-    from gan_core import comparison
-    from gan_core.entries import open_dataset
+    from gan_core.data import comparison
+    from gan_core.data.entries import open_dataset
 
     first, second = open_dataset(a), open_dataset(b)
     with _progress(own, "compare", a, b) as report_progress:
@@ -179,8 +179,8 @@ def export(
     """
     from flows import data_texts
     from flows.console import shown
-    from gan_core import export as exporting
-    from gan_core.entries import open_dataset
+    from gan_core.data import export as exporting
+    from gan_core.data.entries import open_dataset
 
     dataset = open_dataset(path)
     form = form or {".zip": "zip", ".npz": "npz"}.get(target.suffix.lower(), "folder")
@@ -209,8 +209,8 @@ def _progress(own: Terminal, what: str, *paths: Path) -> Iterator[ReportProgress
 def _verify_datasets(own: Terminal, paths: tuple[Path, ...]) -> int:
     from flows import data_texts
     from flows.console import shown
-    from gan_core.entries import open_dataset
-    from gan_core.verification import unreadable, verify_dataset
+    from gan_core.data.entries import open_dataset
+    from gan_core.data.verification import unreadable, verify_dataset
 
     for path in paths:  # a wrong path is a mistake in the command: found before an hour of work
         with contextlib.suppress(ArtifactError):

@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gan_core.comparison import Comparison, Found
-from gan_core.export import Export
-from gan_core.verification import Verification
+from gan_core.data.comparison import Comparison, Found
+from gan_core.data.export import Export
+from gan_core.data.verification import Verification
 
 _WIDTH, _INDENT = 110, 15
 _SHARDS_SHOWN = 6

@@ -16,8 +16,8 @@ from typing import Any
 
 from gan_core import artifacts, lineage
 from gan_core.errors import ConfigError
+from gan_core.object_store.objects import check_bucket
 from gan_core.paths import SCHEMES, is_remote, local_root
-from gan_core.stores import check_bucket
 
 IMPORT_SECONDS = 180.0
 _GIB = 1024**3

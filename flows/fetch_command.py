@@ -34,7 +34,7 @@ def fetch(own: Terminal, address: Path, data_root: Path) -> None:
     on where another one was interrupted. faceloom train with the same source and options then finds it.
     """
     from flows.console import shown
-    from gan_core.fetching import check_ends, fetch_dataset
+    from gan_core.data.fetching import check_ends, fetch_dataset
 
     check_ends(address, data_root)
     with own.display() as display:

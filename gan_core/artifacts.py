@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_core import stores
 from gan_core.errors import ArtifactError, ConfigError
+from gan_core.object_store import objects as stores
+from gan_core.object_store.errors import StoreRefused, StoreUnreachable
 from gan_core.paths import is_remote
-from gan_core.store_errors import StoreRefused, StoreUnreachable
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import cast
 
 from gan_core.errors import ConfigError
-from gan_core.store_paths import GsPath, S3Path, StorePath
+from gan_core.object_store.paths import GsPath, S3Path, StorePath
 
 DEFAULT_DATA_ROOT = Path("data")
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from beam_jobs.images import Reject
+from beam_jobs.pixels.images import Reject
+from beam_jobs.places.place import Place, open_place
 from beam_jobs.sources.base import Source, survey
-from beam_jobs.sources.places import Place, open_place
 from beam_jobs.sources.registry import open_source
 from gan_core.config import DataConfig
 from gan_core.handoff import ImageRef

@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 
 from gan_core import paths
+from gan_core.object_store.paths import StorePath
 from gan_core.paths import path_of
-from gan_core.store_paths import Library, StorePath, file_system
+from gan_core.store_libraries import Library, file_system
 
 
 class MemoryPath(StorePath):
     """memory://, for tests."""
 
-    scheme = "memory"
-    library = Library("fsspec.implementations.memory", "MemoryFileSystem", "none", "nothing")
+    library = Library("memory", "fsspec.implementations.memory", "MemoryFileSystem", "none", "nothing")
 
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Return memory://bucket, empty."""
     monkeypatch.setitem(paths.SCHEMES, "memory", MemoryPath)
-    files = file_system(MemoryPath)
+    files = file_system(MemoryPath.library)
     files.store.clear()
     files.pseudo_dirs[:] = [""]
     files.mkdir("/bucket")

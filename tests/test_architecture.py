@@ -154,8 +154,8 @@ def test_crops_filters_and_normalizations_are_those_of_images() -> None:
     """Every `data.crop`, `data.filter` and `data.normalize` is known, and no crop lacks its option."""
     import numpy as np
 
-    from beam_jobs.colours import BACKGROUNDS
-    from beam_jobs.images import CELEBA_BOXES, FILTERS, resize
+    from beam_jobs.pixels.colours import BACKGROUNDS
+    from beam_jobs.pixels.images import CELEBA_BOXES, FILTERS, resize
     from gan_core.normalization import NORMALIZATIONS
 
     assert set(CROPS) == choices("data", "crop") == {*CELEBA_BOXES, "landmarks", "center", "none"}

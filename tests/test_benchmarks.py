@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from beam_jobs.pictures import prepare_picture
+from beam_jobs.pixels.pictures import prepare_picture
 from benchmarks import markdown, pages, pictures, pillow_loop, scale, summary
 from benchmarks.measure import Run
 from benchmarks.process_memory import Curve

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gan_core import artifacts, storage
+from gan_core.data.record_account import statistics_of
 from gan_core.handoff import DatasetManifest
 from gan_core.normalization import NORMALIZATIONS
-from gan_core.record_account import statistics_of
 from gan_core.records import encode_example, write_record
 from gan_core.schema import features_of, write_tfds
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from beam_jobs.decoding import Pixels
+from beam_jobs.pixels.decoding import Pixels
 from gan_core.artifacts import canonical_json
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError, DataError

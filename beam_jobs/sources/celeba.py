@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from beam_jobs.places.listing import Found
+from beam_jobs.places.place import ARCHIVE_SUFFIXES, Place, archive_stem, open_place
+from beam_jobs.places.texts import TextFile, find_text
 from beam_jobs.sources import celeba_lists
 from beam_jobs.sources.base import Reader, source_path
-from beam_jobs.sources.listing import Found
-from beam_jobs.sources.places import ARCHIVE_SUFFIXES, Place, archive_stem, open_place
-from beam_jobs.sources.texts import TextFile, find_text
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError
 from gan_core.handoff import ImageRef, SourceSummary

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from beam_jobs.sources import cifar_batches, tar_stream
+from beam_jobs.places import tar_stream
+from beam_jobs.sources import cifar_batches
 from beam_jobs.sources.packed import Batch, Contents
 from beam_jobs.sources.packed_source import PackedSource
 from gan_core.errors import ConfigError, DataError

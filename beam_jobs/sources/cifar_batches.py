@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from beam_jobs.decoding import Pixels
+from beam_jobs.pixels.decoding import Pixels
 from beam_jobs.sources import safe_pickle
 from gan_core.errors import DataError
 

@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+from beam_jobs.places.listing import Found
+from beam_jobs.places.place import Place, archive_stem, open_place
+from beam_jobs.places.texts import TextFile, find_text
 from beam_jobs.sources.base import Reader, source_path
 from beam_jobs.sources.ffhq_metadata import COUNT, METADATA_FILE, landmarks_of, licence_of, read_records
-from beam_jobs.sources.listing import Found
-from beam_jobs.sources.places import Place, archive_stem, open_place
-from beam_jobs.sources.texts import TextFile, find_text
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError, DataError
 from gan_core.handoff import ImageRef, SourceSummary

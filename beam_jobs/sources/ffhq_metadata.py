@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from beam_jobs.sources.texts import TextFile
-from beam_jobs.sources.zips import DAMAGE
+from beam_jobs.places.texts import TextFile
+from beam_jobs.places.zips import DAMAGE
 from gan_core.errors import DataError
 
 METADATA_FILE = "ffhq-dataset-v2.json"

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from beam_jobs.places.listing import Found
+from beam_jobs.places.place import Place, archive_stem, open_place
+from beam_jobs.places.texts import TextFile
 from beam_jobs.sources.base import Reader, source_path
 from beam_jobs.sources.labels import LABELS_FILE, Labels, labels_from_file, labels_from_folders
-from beam_jobs.sources.listing import Found
-from beam_jobs.sources.places import Place, archive_stem, open_place
-from beam_jobs.sources.texts import TextFile
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError, DataError
 from gan_core.handoff import ImageRef, SourceSummary

@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from beam_jobs.decoding import Pixels
+from beam_jobs.pixels.decoding import Pixels
 from gan_core.errors import DataError
 
 MAX_BYTES = 2 << 30  # 45 times MNIST; a damaged or hostile header must not fill the memory

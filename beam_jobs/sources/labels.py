@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from beam_jobs.sources.texts import TextFile
+from beam_jobs.places.texts import TextFile
 from gan_core.errors import DataError
 
 LABELS_FILE = "dataset.json"

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from beam_jobs.decoding import Pixels, Reject
-from beam_jobs.sources.archives import Facts, facts_of
+from beam_jobs.pixels.decoding import Pixels, Reject
+from beam_jobs.places.archives import Facts, facts_of
 from gan_core.errors import DataError
 from gan_core.handoff import ImageRef
 

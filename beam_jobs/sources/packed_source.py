@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, Self
 
+from beam_jobs.downloads.download import check_mirrors, fetch_release
+from beam_jobs.downloads.releases import RELEASES
+from beam_jobs.places.place import open_place
 from beam_jobs.sources.base import Reader, count_splits, sample, source_path
-from beam_jobs.sources.download import check_mirrors, fetch_release
 from beam_jobs.sources.packed import Layout, PackedReader, list_batches, loaded, numbered_keys
-from beam_jobs.sources.places import open_place
-from beam_jobs.sources.releases import RELEASES
 from gan_core.config import DataConfig
 from gan_core.handoff import ImageRef, SourceSummary
 from gan_core.progress import ReportProgress

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from beam_jobs.places.place import open_place
 from beam_jobs.sources.base import Source, check_options, source_path, survey
 from beam_jobs.sources.celeba import CelebaSource
 from beam_jobs.sources.cifar import Cifar10Source
@@ -13,7 +14,6 @@ from beam_jobs.sources.drawn import SyntheticSource
 from beam_jobs.sources.ffhq import FfhqSource
 from beam_jobs.sources.folder import FolderSource
 from beam_jobs.sources.mnist import FashionMnistSource, MnistSource
-from beam_jobs.sources.places import open_place
 from gan_core.config import DataConfig
 from gan_core.handoff import ImageRef, SourceSummary
 from gan_core.progress import ReportProgress, silent

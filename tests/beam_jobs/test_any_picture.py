@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from beam_jobs.decoding import quiet_pillow
-from beam_jobs.formats import FORMATS
-from beam_jobs.pictures import Prepared, prepare_picture
-from beam_jobs.rejects import REASONS, Reject
+from beam_jobs.pixels.decoding import quiet_pillow
+from beam_jobs.pixels.formats import FORMATS
+from beam_jobs.pixels.pictures import Prepared, prepare_picture
+from beam_jobs.pixels.rejects import REASONS, Reject
 from gan_core.config import DataConfig
 from tests.pictures import swapped_profile
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from beam_jobs.sources import tar_stream
+from beam_jobs.places import tar_stream
 from beam_jobs.sources.base import Reader, survey
 from beam_jobs.sources.registry import open_source
 from gan_core.config import DataConfig

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from beam_jobs import decoding
-from beam_jobs.decoding import Bounds, Reject, decode, decode_reduced
+from beam_jobs.pixels import decoding
+from beam_jobs.pixels.decoding import Bounds, Reject, decode, decode_reduced
 from tests import pictures, raw_files
 from tests.pictures import encode, scene
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.sources.download import Patience, download
-from beam_jobs.sources.releases import RemoteFile
+from beam_jobs.downloads.download import Patience, download
+from beam_jobs.downloads.releases import RemoteFile
 from gan_core.errors import ArtifactError, DataError
 from tests.http_server import Answer, Site, serving
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from beam_jobs.duplicates import Duplicate, Entry, find_duplicates, perceptual_hash, pixel_hash
-from beam_jobs.near import first_near
+from beam_jobs.pixels.duplicates import Duplicate, Entry, find_duplicates, perceptual_hash, pixel_hash
+from beam_jobs.pixels.near import first_near
 from tests.pictures import encode, scene
 
 

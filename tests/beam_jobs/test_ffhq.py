@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from beam_jobs.places.texts import TextFile
 from beam_jobs.sources import ffhq_metadata
 from beam_jobs.sources.base import survey
 from beam_jobs.sources.ffhq_metadata import read_records
 from beam_jobs.sources.registry import look, open_source
-from beam_jobs.sources.texts import TextFile
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError, DataError
 from tests.archives import PACKED, contents, keys, pack, write_files

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from beam_jobs.filters import Bounds, check_sharpness, luminance, sharpness
-from beam_jobs.pictures import prepare_picture
-from beam_jobs.rejects import Reject
+from beam_jobs.pixels.filters import Bounds, check_sharpness, luminance, sharpness
+from beam_jobs.pixels.pictures import prepare_picture
+from beam_jobs.pixels.rejects import Reject
 from gan_core.config import DataConfig
 from tests.pictures import encode, scene
 

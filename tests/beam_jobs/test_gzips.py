@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from beam_jobs.sources import gzips
-from beam_jobs.sources.gzips import DamagedGzip, GzipWindows
+from beam_jobs.places import gzips
+from beam_jobs.places.gzips import DamagedGzip, GzipWindows
 
 
 def content(size: int) -> bytes:

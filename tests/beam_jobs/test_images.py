@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from beam_jobs import images
-from beam_jobs.images import Box
-from beam_jobs.rejects import Reject
+from beam_jobs.pixels import images
+from beam_jobs.pixels.images import Box
+from beam_jobs.pixels.rejects import Reject
 from gan_core.config import CROPS
 from tests.pictures import scene
 

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from beam_jobs.images import FILTERS, Box
-from beam_jobs.landmarks import FaceSquare, Landmarks, boxed, cut_face, face_square, mirrored, scaled
-from beam_jobs.rejects import Reject
+from beam_jobs.pixels.images import FILTERS, Box
+from beam_jobs.pixels.landmarks import FaceSquare, Landmarks, boxed, cut_face, face_square, mirrored, scaled
+from beam_jobs.pixels.rejects import Reject
 from tests.pictures import scene
 
 Pixels = npt.NDArray[np.uint8]

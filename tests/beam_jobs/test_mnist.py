@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beam_jobs.decoding import Reject
+from beam_jobs.pixels.decoding import Reject
 from beam_jobs.sources.base import Reader, survey
 from beam_jobs.sources.mnist import FashionMnistSource, MnistSource
 from beam_jobs.sources.registry import open_source

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beam_jobs.decoding import Bounds, Reject, decode, quiet_pillow
+from beam_jobs.pixels.decoding import Bounds, Reject, decode, quiet_pillow
+from beam_jobs.places.place import open_place
 from beam_jobs.sources import idx
 from beam_jobs.sources.cifar_batches import from_binary, from_pickle
-from beam_jobs.sources.places import open_place
 from gan_core.errors import ArtifactError, ConfigError, DataError
 from gan_core.records import read_records, write_record
 from tests import pictures

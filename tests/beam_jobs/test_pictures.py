@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from beam_jobs.colours import as_picture
-from beam_jobs.decoding import decode, quiet_pillow
-from beam_jobs.images import crop, crop_box, gray_world, resize, resize_box
-from beam_jobs.pictures import Prepared, prepare_picture
-from beam_jobs.rejects import Reject
+from beam_jobs.pixels.colours import as_picture
+from beam_jobs.pixels.decoding import decode, quiet_pillow
+from beam_jobs.pixels.images import crop, crop_box, gray_world, resize, resize_box
+from beam_jobs.pixels.pictures import Prepared, prepare_picture
+from beam_jobs.pixels.rejects import Reject
 from gan_core.config import DataConfig
 from tests.pictures import encode, scene
 

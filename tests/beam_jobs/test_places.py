@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from beam_jobs.places.listing import MAX_FILE_BYTES
+from beam_jobs.places.place import open_place
 from beam_jobs.sources.base import survey
-from beam_jobs.sources.listing import MAX_FILE_BYTES
-from beam_jobs.sources.places import open_place
 from beam_jobs.sources.registry import look, open_source
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError, DataError

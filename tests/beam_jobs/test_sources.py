@@ -91,7 +91,7 @@ def test_synthetic_pictures_that_were_damaged_are_drawn_again(tmp_path: Path) ->
 
 def test_sources_import_neither_beam_nor_tensorflow() -> None:
     """The command line checks sources before it pays for Beam."""
-    code = "import sys, beam_jobs.sources, beam_jobs.images; print({'apache_beam', 'tensorflow'} & set(sys.modules))"
+    code = "import sys, beam_jobs.sources.registry; print({'apache_beam', 'tensorflow'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

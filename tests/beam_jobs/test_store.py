@@ -9,15 +9,16 @@ import pytest
 
 from beam_jobs import assembly, pipeline, preprocess
 from beam_jobs.monitor import read_progress
+from beam_jobs.places.ahead import fetched
+from beam_jobs.places.place import open_place
 from beam_jobs.preprocess import prepare
-from beam_jobs.sources.ahead import fetched
 from beam_jobs.sources.base import survey
-from beam_jobs.sources.places import open_place
 from beam_jobs.sources.registry import open_source
-from gan_core import artifacts, stores
+from gan_core import artifacts
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError, DataError, StageFailed
 from gan_core.handoff import DatasetManifest, ImageRef
+from gan_core.object_store import objects as stores
 from tests.archives import PICTURE, contents, outcomes, pack, write_files
 from tests.celeba import write_celeba
 from tests.ffhq import ffhq_files, metadata

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.sources.places import open_place
+from beam_jobs.places.place import open_place
 from beam_jobs.sources.registry import look
 from gan_core.errors import DataError
 from tests.archives import PICTURE, add_entry, folder_config, gzipped, outcomes, pack, write_tar

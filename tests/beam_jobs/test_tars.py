@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.images import Reject
-from beam_jobs.sources.places import Place, open_place
+from beam_jobs.pixels.images import Reject
+from beam_jobs.places.place import Place, open_place
 from beam_jobs.sources.registry import look
 from gan_core.errors import ConfigError, DataError
 from tests.archives import MODIFIED_S, PICTURE, add_entry, folder_config, gzipped, outcomes, pack, write_tar

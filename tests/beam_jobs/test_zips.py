@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.images import Reject
-from beam_jobs.sources.places import open_place
+from beam_jobs.pixels.images import Reject
+from beam_jobs.places.place import open_place
 from beam_jobs.sources.registry import look, open_source
 from gan_core.errors import ConfigError, DataError
 from tests.archives import PICTURE, folder_config, outcomes, write_zip

@@ -37,7 +37,8 @@ def _two_data_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 ONE, OTHER = "data/datasets/one", "data/datasets/other"
 
 MISTAKES = [
-    (["data", "insp"], "unknown command 'insp' (did you mean 'inspect'?); known: inspect, verify, compare, export, fetch"),
+    (["data", "insp"], "unknown command 'insp' (did you mean 'inspect'?); known: inspect, verify, compare, export, "
+     "fetch"),
     (["data", "inspect"], "missing argument 'PATH'; see faceloom data inspect --help"),
     (["data", "inspect", "no"], "there is no data set at 'no': the path does not exist; data/datasets has one, other"),
     (["data", "inspect", "a.txt"], "there is no data set at 'a.txt': it is a file; name the data set's folder"),

@@ -7,7 +7,7 @@ import pytest
 
 from flows import doctor, terminal
 from flows.cli import cli
-from gan_core import stores
+from gan_core.object_store import objects as stores
 from tests.memory_store import bucket, upload
 from tests.prepared import write_scenes
 

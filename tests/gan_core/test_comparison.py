@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gan_core.comparison import Comparison, Found, compare
+from gan_core.data.comparison import Comparison, Found, compare
 from gan_core.handoff import DatasetManifest
 from gan_core.progress import Progress
 from tests.written_datasets import Picture, pictures, pixels_of, write_dataset

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from gan_core import export_formats
-from gan_core.entries import entries
+from gan_core.data import export_formats
+from gan_core.data.entries import entries
+from gan_core.data.export import Export, export
 from gan_core.errors import ArtifactError, ConfigError
-from gan_core.export import Export, export
 from gan_core.progress import Progress
 from tests.written_datasets import Picture, pictures, pixels_of, write_dataset
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gan_core import artifacts
+from gan_core.data.fetching import fetch_dataset
 from gan_core.errors import ArtifactError, ConfigError
-from gan_core.fetching import fetch_dataset
 from gan_core.handoff import DatasetManifest
 from gan_core.paths import path_of
 from gan_core.progress import Progress

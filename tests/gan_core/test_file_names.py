@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from gan_core.file_names import FileNames
+from gan_core.data.file_names import FileNames
 
 
 def mark(key: str) -> str:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_core.contact_sheet import choose, write_sheet
-from gan_core.entries import entries
+from gan_core.data.contact_sheet import choose, write_sheet
+from gan_core.data.entries import entries
+from gan_core.data.inspection import count_contents, describe, first_records
 from gan_core.errors import ArtifactError, ConfigError
-from gan_core.inspection import count_contents, describe, first_records
 from gan_core.progress import Progress
 from tests.written_datasets import UNKNOWN, Picture, pictures, pixels_of, write_dataset
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gan_core.data.verification import verify_dataset
 from gan_core.records import decode_example, encode_example, read_records, write_record
-from gan_core.verification import verify_dataset
 from tests.written_datasets import pictures, pixels_of, sign, write_dataset
 
 

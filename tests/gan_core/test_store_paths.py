@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from gan_core import store_paths, stores
 from gan_core.errors import ArtifactError, ConfigError
+from gan_core.object_store import objects as stores
+from gan_core.object_store.errors import StoreMissing, StoreRefused, StoreTrouble, StoreUnreachable, store_errors
+from gan_core.object_store.paths import S3Path
 from gan_core.paths import is_remote, local_root, path_of
-from gan_core.store_errors import StoreMissing, StoreRefused, StoreTrouble, StoreUnreachable, store_errors
-from gan_core.store_paths import S3Path
+from gan_core.store_libraries import file_system
 from tests.memory_store import MemoryPath, Refusing, bucket
 
 __all__ = ["bucket"]
@@ -227,7 +228,7 @@ def test_a_bucket_that_is_not_there(bucket: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """One line says what to install."""
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    store_paths.file_system.cache_clear()
+    file_system.cache_clear()
     with pytest.raises(ConfigError) as caught:
         path_of("s3://bucket/x").exists()
     assert str(caught.value) == "s3:// needs the extra: pip install 'faceloom[s3]'"

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gan_core.data.record_account import statistics_of
+from gan_core.data.verification import Problem, Verification, unreadable, verify_dataset
 from gan_core.errors import ArtifactError
 from gan_core.progress import Progress
-from gan_core.record_account import statistics_of
 from gan_core.records import read_records
 from gan_core.schema import features_of
-from gan_core.verification import Problem, Verification, unreadable, verify_dataset
 from tests.written_datasets import Picture, pictures, sign, write_dataset
 
 STRANGE = {"dtype": "int8", "shape": [], "encoding": "bits"}

@@ -13,18 +13,20 @@ from pathlib import Path
 
 import pytest
 
+from beam_jobs.places import store
+from beam_jobs.places.place import open_place
 from beam_jobs.preprocess import prepare
-from beam_jobs.sources import store
-from beam_jobs.sources.places import open_place
 from beam_jobs.sources.registry import open_source
-from gan_core import artifacts, stores
+from gan_core import artifacts
 from gan_core.config import DataConfig
+from gan_core.data.fetching import fetch_dataset
+from gan_core.data.verification import verify_dataset
 from gan_core.errors import ConfigError
-from gan_core.fetching import fetch_dataset
+from gan_core.object_store import objects as stores
+from gan_core.object_store.errors import StoreMissing
+from gan_core.object_store.paths import StorePath
 from gan_core.paths import path_of
-from gan_core.store_errors import StoreMissing
-from gan_core.store_paths import StorePath, file_system
-from gan_core.verification import verify_dataset
+from gan_core.store_libraries import file_system
 from tests.archives import PICTURE, contents, outcomes, pack
 from tests.celeba import write_celeba
 from tests.memory_store import upload

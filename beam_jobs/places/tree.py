@@ -1,0 +1,107 @@
+"""A folder on this machine, with pictures at any depth."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, ClassVar
+
+from beam_jobs.pixels.decoding import Reject
+from beam_jobs.places.listing import JUNK_FOLDERS, Found, Listing, check_size, printable
+from gan_core.errors import ConfigError, DataError
+from gan_core.handoff import ImageRef
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A folder; see `Place`."""
+
+    path: Path
+    folder: str = ""
+    is_archive: ClassVar[bool] = False
+
+    def list(self) -> Found:
+        """Return every regular file below the folder. Raises ConfigError when a folder cannot be read."""
+        listing = Listing()
+        for name, facts in _walk(self.path / self.folder):
+            key = printable(os.fsencode(name))
+            listing.add(key, "" if facts is None else f"{facts.st_size}-{facts.st_mtime_ns}")
+        return listing.found()
+
+    def peek(self) -> tuple[str, ...]:
+        """See `Place.peek`; folders are asked for their names instead."""
+        return ()
+
+    def inside(self, folder: str) -> Tree:
+        """See `Place.inside`."""
+        return replace(self, folder="/".join(part for part in (self.folder, folder) if part))
+
+    def open_other(self, name: str, span: tuple[int, ...]) -> BinaryIO:
+        """See `Place.open_other`."""
+        return (self.path / name).open("rb")
+
+    def read(self, ref: ImageRef) -> bytes:
+        """Return the bytes of a listed picture; see `Reader.read`."""
+        base = self.path / self.folder
+        path = base / ref.key
+        if "\\x" in ref.key and not path.exists():
+            path = base / _unescape(ref.key)
+        try:
+            with path.open("rb") as stream:
+                facts = os.fstat(stream.fileno())
+                check_size(facts.st_size)
+                data = stream.read()
+        except OSError as error:
+            if not base.is_dir():
+                raise DataError(
+                    f"{base} cannot be read any more ({error.strerror}); run again when it is back"
+                ) from None
+            reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
+            raise Reject(reason, str(error.strerror)) from None
+        if ref.stamp != f"{facts.st_size}-{facts.st_mtime_ns}" or len(data) != facts.st_size:
+            raise Reject("changed", "size or modification time differ from the listing")
+        return data
+
+
+def _walk(top: Path) -> Iterator[tuple[str, os.stat_result | None]]:
+    """Yield every regular file and dangling link by its name below `top`, in order.
+
+    A folder is read once, however many links lead to it. Names are texts: pathlib takes longer for one than the system.
+    """
+    pending, seen = [""], set()
+    while pending:
+        inside = pending.pop()
+        folder = f"{top}/{inside}"
+        try:
+            facts = os.stat(folder)  # noqa: PTH116
+            if (facts.st_dev, facts.st_ino) in seen:
+                continue
+            seen.add((facts.st_dev, facts.st_ino))
+            with os.scandir(folder) as scanned:
+                entries = sorted(scanned, key=lambda entry: entry.name)
+        except OSError as error:
+            raise ConfigError(f"the folder '{top / inside}' cannot be read: {error.strerror}") from None
+        folders = []
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name in JUNK_FOLDERS:
+                continue
+            name = inside + entry.name
+            try:
+                facts = entry.stat()
+            except OSError:  # a dangling or circular link: listed, so that it is rejected by name
+                yield name, None
+                continue
+            if stat.S_ISDIR(facts.st_mode):
+                folders.append(f"{name}/")
+            elif stat.S_ISREG(facts.st_mode):  # opening a FIFO would wait for ever
+                yield name, facts
+        pending.extend(reversed(folders))
+
+
+def _unescape(key: str) -> str:
+    escaped = re.sub(rb"\\x([0-9a-f]{2})", lambda match: bytes.fromhex(match[1].decode()), key.encode())
+    return os.fsdecode(escaped)
