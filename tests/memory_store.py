@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from gan_core import paths
+from gan_core.object_store.libraries import Library, file_system
 from gan_core.object_store.paths import StorePath
 from gan_core.paths import path_of
-from gan_core.store_libraries import Library, file_system
 
 
 class MemoryPath(StorePath):

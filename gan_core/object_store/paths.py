@@ -21,7 +21,7 @@ from pathlib import PurePosixPath
 from typing import IO, Any, ClassVar, Self
 
 from gan_core.object_store.errors import StoreMissing, store_errors
-from gan_core.store_libraries import GS, S3, Library, file_system
+from gan_core.object_store.libraries import GS, S3, Library, file_system
 
 _BUFFER_BYTES = 1 << 18
 _READAHEAD_BYTES = 1 << 23

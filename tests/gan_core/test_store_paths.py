@@ -12,9 +12,9 @@ import pytest
 from gan_core.errors import ArtifactError, ConfigError
 from gan_core.object_store import objects as stores
 from gan_core.object_store.errors import StoreMissing, StoreRefused, StoreTrouble, StoreUnreachable, store_errors
+from gan_core.object_store.libraries import file_system
 from gan_core.object_store.paths import S3Path
 from gan_core.paths import is_remote, local_root, path_of
-from gan_core.store_libraries import file_system
 from tests.memory_store import MemoryPath, Refusing, bucket
 
 __all__ = ["bucket"]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gan_core.object_store.libraries import file_system
 from gan_core.object_store.paths import StorePath
 from gan_core.paths import path_of
-from gan_core.store_libraries import file_system
 from tests.storage.servers import SERVERS, Server, program
 
 

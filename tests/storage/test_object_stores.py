@@ -24,9 +24,9 @@ from gan_core.data.verification import verify_dataset
 from gan_core.errors import ConfigError
 from gan_core.object_store import objects as stores
 from gan_core.object_store.errors import StoreMissing
+from gan_core.object_store.libraries import file_system
 from gan_core.object_store.paths import StorePath
 from gan_core.paths import path_of
-from gan_core.store_libraries import file_system
 from tests.archives import PICTURE, contents, outcomes, pack
 from tests.celeba import write_celeba
 from tests.memory_store import upload
