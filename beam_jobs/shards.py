@@ -18,7 +18,7 @@ from gan_core.handoff import SPLITS, ImageRef
 # A record's size by its pixels' bytes. Measured on faces at 64 to 256 pixels, where PNG and JPEG vary by a third.
 _SIZE_OF_PIXELS = {"uint8": 1.0, "float32": 4.0, "png": 0.65, "jpeg": 0.25}
 _BYTES_BESIDE_PIXELS = 450  # key, attributes, landmarks and what frames them
-_MIN_PICTURES_OF_MANY = 128  # smaller splits stay whole; larger ones are cut, so that several processes share the work
+_MIN_PICTURES_OF_MANY = 32  # smaller splits stay whole; larger ones are cut, so that several processes share the work
 _MANY = 16
 
 

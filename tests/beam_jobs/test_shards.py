@@ -34,8 +34,8 @@ def test_shards_are_sized_by_bytes() -> None:
 
 
 def test_small_splits_are_cut_so_that_processes_can_share_them() -> None:
-    """Below 256 pictures a split is one shard, and up to 16 from there on."""
-    counts = [1, 255, 256, 1200, 2048, 13_000]
+    """Below 64 pictures a split is one shard, and up to 16 from there on."""
+    counts = [1, 63, 64, 300, 512, 13_000]
     assert [shard_totals({"train": count}, DataConfig())["train"] for count in counts] == [1, 1, 2, 9, 16, 16]
 
 
