@@ -15,6 +15,7 @@ import PIL.features
 
 from beam_jobs.books import WORK, Receipt, Rejected
 from beam_jobs.preview import write_preview
+from beam_jobs.reuse import SHARDS
 from beam_jobs.shards import split_of
 from beam_jobs.sources.base import Source
 from gan_core import artifacts, schema
@@ -24,7 +25,7 @@ from gan_core.handoff import DATASET_FORMAT, ImageRef, Shard, SourceSummary
 from gan_core.normalization import NORMALIZATIONS, Normalization
 
 FILTER_REASONS = frozenset({"blurry", "duplicate", "near-duplicate"})
-REJECTS, PREVIEW, SHARDS = "rejects.jsonl", "preview.png", "shards.jsonl"
+REJECTS, PREVIEW = "rejects.jsonl", "preview.png"
 PROTOCOL = ("crop", "filter", "gray_world", "flip", "storage", "jpeg_quality", "normalize", "background")
 
 

@@ -74,6 +74,8 @@ def _refusals_explained(final: Path) -> Iterator[None]:
     """Turn what the system says when the launcher itself cannot write (a full disk, a quota) into an ArtifactError."""
     try:
         yield
+    except FaceloomError:
+        raise  # those of an object store are OSErrors too, and say what is wrong themselves
     except OSError as error:
         where = error.filename or final.parent
         reason = error.strerror or str(error)

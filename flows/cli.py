@@ -17,27 +17,12 @@ import click
 from flows import terminal
 from flows.data_command import data
 from flows.fetch_command import fetch
-from flows.terminal import EXIT_CODES, Group, Terminal, shared_options
+from flows.terminal import EXIT_CODES, Group, Terminal, data_root_option, shared_options
 from gan_core.config import RunConfig, load_config
 from gan_core.paths import path_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 _SHORTCUTS = {"count": "eval.sample_count", "seed": "eval.seed", "format": "eval.sample_format"}
-
-
-def data_root_option(command: F) -> F:
-    """Add --data-root."""
-    option = click.option(
-        "--data-root",
-        metavar="DIR",
-        type=path_of,
-        default="data",
-        envvar="FACELOOM_DATA_ROOT",
-        show_envvar=True,
-        show_default=True,
-        help="Where raw/, datasets/ and runs/ lie. Data sets also at s3:// and gs://.",
-    )
-    return option(command)
 
 
 def what_to_make(command: F) -> F:
@@ -65,7 +50,7 @@ def what_to_make(command: F) -> F:
             multiple=True,
             help="Change an option; see faceloom presets NAME.",
         ),
-        data_root_option,
+        data_root_option("Where raw/, datasets/ and runs/ lie. Data sets also at s3:// and gs://."),
         click.option(
             "--source",
             metavar="PATH",
@@ -214,7 +199,7 @@ def presets(own: Terminal, name: str | None) -> None:
 
 @cli.command(epilog=examples("faceloom runs", "faceloom runs --data-root /mnt/gans --json"))
 @shared_options
-@data_root_option
+@data_root_option("Where raw/, datasets/ and runs/ lie.")
 def runs(own: Terminal, data_root: Path) -> None:
     """List the runs: state, progress, scores."""
     from flows import runs
@@ -224,7 +209,7 @@ def runs(own: Terminal, data_root: Path) -> None:
 
 @cli.command(epilog=examples("faceloom doctor", "faceloom doctor --json"))
 @shared_options
-@data_root_option
+@data_root_option("Where raw/, datasets/ and runs/ lie.")
 def doctor(own: Terminal, data_root: Path) -> int:
     """Check this machine.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from flows.terminal import Terminal, shared_options
+from flows.terminal import Terminal, data_root_option, shared_options
 from gan_core.paths import path_of
 
 
@@ -17,16 +17,7 @@ from gan_core.paths import path_of
 )
 @shared_options
 @click.argument("address", type=path_of)
-@click.option(
-    "--data-root",
-    metavar="DIR",
-    type=path_of,
-    default="data",
-    envvar="FACELOOM_DATA_ROOT",
-    show_envvar=True,
-    show_default=True,
-    help="Where to put it, below datasets/.",
-)
+@data_root_option("Where to put it, below datasets/.")
 def fetch(own: Terminal, address: Path, data_root: Path) -> None:
     """Bring a data set to this machine.
 

@@ -19,7 +19,7 @@ import click
 from flows.output import write_crash
 from gan_core.errors import ConfigError, FaceloomError, Interrupted
 from gan_core.options import suggestion
-from gan_core.paths import local_root
+from gan_core.paths import local_root, path_of
 
 if TYPE_CHECKING:
     from flows.console import Display
@@ -85,6 +85,20 @@ class Group(click.Group):
     def list_commands(self, context: click.Context) -> list[str]:
         """Return the commands in the order in which they are defined: the order of use."""
         return list(self.commands)
+
+
+def data_root_option(help: str) -> Callable[[F], F]:
+    """Return what adds --data-root, with what it means to the command."""
+    return click.option(
+        "--data-root",
+        metavar="DIR",
+        type=path_of,
+        default="data",
+        envvar="FACELOOM_DATA_ROOT",
+        show_envvar=True,
+        show_default=True,
+        help=help,
+    )
 
 
 def shared_options(command: F) -> F:
