@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import PIL.features
 
 from beam_jobs.books import WORK, Receipt, Rejected
+from beam_jobs.names import Names
 from beam_jobs.preview import write_preview
 from beam_jobs.reuse import SHARDS
 from beam_jobs.shards import split_of
@@ -21,7 +22,7 @@ from beam_jobs.sources.base import Source
 from gan_core import artifacts, schema
 from gan_core.config import DataConfig, content
 from gan_core.errors import DataError
-from gan_core.handoff import DATASET_FORMAT, ImageRef, Shard, SourceSummary
+from gan_core.handoff import DATASET_FORMAT, Shard, SourceSummary
 from gan_core.normalization import NORMALIZATIONS, Normalization
 
 FILTER_REASONS = frozenset({"blurry", "duplicate", "near-duplicate"})
@@ -70,7 +71,7 @@ def _write_rejects(draft: Path, receipts: Sequence[Receipt]) -> list[Rejected]:
 
 
 def manifest_fields(
-    config: DataConfig, summary: SourceSummary, source: Source, refs: Sequence[ImageRef], receipts: Sequence[Receipt]
+    config: DataConfig, summary: SourceSummary, source: Source, names: Names, receipts: Sequence[Receipt]
 ) -> dict[str, Any]:
     """Return the fields of the manifest; `DatasetManifest` says what they mean."""
     splits: dict[str, list[dict[str, Any]]] = {}
@@ -79,7 +80,6 @@ def manifest_fields(
     splits = {split: shards for split, shards in splits.items() if any(shard["count"] for shard in shards)}
     rejected = {reject.key: reject.reason for receipt in receipts for reject in receipt.rejects}
     statistics = training_statistics(config, receipts)
-    landmarks = landmark_count(refs)
     return {
         "name": summary.name,
         "resolution": config.resolution,
@@ -99,18 +99,17 @@ def manifest_fields(
         "created_by": versions(),
         "attribute_names": list(source.attribute_names),
         "label_names": list(source.label_names),
-        "licences": dict(
-            sorted(Counter(ref.licence for ref in refs if ref.licence and ref.key not in rejected).items())
-        ),
+        "licences": _licences(names, rejected),
         "features": schema.features_of(
-            config.resolution, config.channels, config.storage, len(source.attribute_names), landmarks
+            config.resolution, config.channels, config.storage, len(source.attribute_names), names.landmark_count
         ),
     }
 
 
-def landmark_count(refs: Iterable[ImageRef]) -> int:
-    """Return how many numbers a record's landmarks are: those of any picture that has some, 0 where none has."""
-    return next((len(ref.landmarks) for ref in refs if ref.landmarks), 0)
+def _licences(names: Names, rejected: Container[str]) -> dict[str, int]:
+    """Return licence -> pictures under it, without the rejects."""
+    refs = names if names.has_licences else ()
+    return dict(sorted(Counter(ref.licence for ref in refs if ref.licence and ref.key not in rejected).items()))
 
 
 def normalization_of(config: DataConfig, statistics: Mapping[str, Any]) -> Normalization:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from beam_jobs.assembly import landmark_count, normalization_of, recipe_digest, training_statistics
-from beam_jobs.books import Receipt, Rejected, failure, finished, forget, read_receipts, start_work, write_dropped
+from beam_jobs.assembly import normalization_of, recipe_digest, training_statistics
+from beam_jobs.books import (
+    Receipt,
+    Rejected,
+    failure,
+    finished,
+    forget,
+    read_receipts,
+    start_work,
+    write_dropped,
+    write_names,
+)
 from beam_jobs.monitor import run_watched
+from beam_jobs.names import Names
 from beam_jobs.pixels.duplicates import Entry, find_duplicates
-from beam_jobs.pool import cores, open_pool
+from beam_jobs.pool import cores, open_pool, start, wait
 from beam_jobs.reuse import adopt
-from beam_jobs.shard_writer import ShardJob, waits_for_statistics
-from beam_jobs.shards import shard_name, shard_of, shard_totals, split_of
+from beam_jobs.shard_writer import ShardJob, finish_shard, prepare_shard, waits_for_statistics
+from beam_jobs.shards import assign, split_of
 from beam_jobs.sources.base import Source
 from gan_core.config import DataConfig
 from gan_core.errors import StageFailed
-from gan_core.handoff import SPLITS, ImageRef
 from gan_core.normalization import Normalization
 from gan_core.progress import ReportProgress
 
@@ -38,24 +48,18 @@ class Launcher:
         self,
         config: DataConfig,
         source: Source,
-        refs: Sequence[ImageRef],
+        names: Names,
         draft: Path,
         beam_args: Sequence[str],
         report_progress: ReportProgress,
     ) -> None:
         self.config, self.draft = config, draft
         self.beam_args, self.report_progress = beam_args, report_progress
-        landmarks = landmark_count(refs)
-        recipe = recipe_digest(config, landmarks)
-        self.job = ShardJob(draft, config, source.reader(), recipe, landmarks, start_work(draft))
-        totals = shard_totals(Counter(ref.split for ref in refs), config)
-        self.names = [
-            shard_name(split, index, totals[split]) for split in SPLITS for index in range(totals.get(split, 0))
-        ]
-        self.assigned: dict[str, list[ImageRef]] = {name: [] for name in self.names}
-        for ref in refs:
-            self.assigned[shard_of(ref, totals)].append(ref)
-        self.pictures = len(refs)
+        recipe = recipe_digest(config, names.landmark_count)
+        self.job = ShardJob(draft, config, source.reader(), recipe, names.landmark_count, start_work(draft))
+        self.assigned = assign(names, config)
+        self.names = list(self.assigned)
+        self.pictures = len(names)
 
     def make_shards(self, earlier: Sequence[Path]) -> list[Receipt]:
         """Prepare what is not finished, then write anew what all shards together want otherwise.
@@ -94,13 +98,10 @@ class Launcher:
     def _prepared(self) -> list[Receipt]:
         """Run the Beam job for the shards without a receipt; return all receipts."""
         if missing := self._missing():
-            pictures = sum(len(self.assigned[name]) for name in missing)
-            assigned = ((name, ref) for name in missing for ref in self.assigned[name])
-            self._run(
-                lambda pipeline, pool: pipeline.prepare_shards(self.job, assigned, self.beam_args, pool),
-                pictures,
-                len(missing),
-            )
+            todo = {name: self.assigned[name] for name in missing}
+            with self._pool(sum(map(len, todo.values())), len(todo)) as pool:
+                write_names(self.draft, todo)
+                self._run(partial(prepare_shard, self.job), missing, pool)
         there = read_receipts(self.draft, self.names)
         receipts = [there[name] for name in self.names if name in there]
         if len(receipts) < len(self.names):
@@ -143,22 +144,24 @@ class Launcher:
         for one in unfit:
             write_dropped(self.draft, one.name, dropped[one.name].values())
         names = [one.name for one in unfit]
-        self._run(
-            lambda pipeline, pool: pipeline.finish_shards(self.job, names, normalization, self.beam_args, pool),
-            sum(one.pictures for one in unfit),
-            len(names),
-        )
+        with self._pool(sum(one.pictures for one in unfit), len(names)) as pool:
+            self._run(partial(finish_shard, self.job, normalization), names, pool)
 
-    def _run(self, job: Callable[[Any, str], None], pictures: int, shards: int) -> None:
-        """Run one of the two pipelines, and raise what stopped a worker."""
-        with open_pool(self._processes(pictures, shards)) as pool:
+    def _pool(self, pictures: int, shards: int) -> contextlib.AbstractContextManager[str]:
+        return open_pool(self._processes(pictures, shards))
 
-            def run() -> None:
-                from beam_jobs import pipeline  # Beam takes seconds to import: the pool starts meanwhile
+    def _run(self, work: Callable[[str], None], shards: Sequence[str], pool: str) -> None:
+        """Have a function called with each of the shards, and raise what stopped a worker."""
+        if pool:  # it begins now; Beam, which takes seconds to import, comes to wait for it
+            start(pool, work, shards)
+            work = partial(wait, pool, self.draft)
 
-                job(pipeline, pool)
+        def run() -> None:
+            from beam_jobs import pipeline
 
-            run_watched(run, self.draft, self.pictures, self.report_progress)
+            pipeline.run_shards(work, shards, self.beam_args)
+
+        run_watched(run, self.draft, self.pictures, self.report_progress)
         if (error := failure(self.draft)) is not None:
             raise error
 

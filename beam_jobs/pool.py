@@ -1,7 +1,7 @@
 """Light local processes that prepare shards for Beam's local runner.
 
 Beam's own worker processes import Beam, which takes each of them four to six seconds on two cores, and its runner waits
-for ever for one that was killed. These import Pillow and NumPy, start while the launcher still imports Beam, and one
+for ever for one that was killed. These import Pillow and NumPy, begin while the launcher still imports Beam, and one
 that is killed ends the job with an error.
 """
 
@@ -13,41 +13,78 @@ import os
 import signal
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from typing import Any
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
 
-# Beam hands a DoFn on as a pickle, even within one process: what it works with is found by name.
-_OPEN: dict[str, ProcessPoolExecutor] = {}
+from beam_jobs.books import record_failure
+from gan_core.errors import StageFailed
+
+
+@dataclass(frozen=True)
+class _Pool:
+    executor: ProcessPoolExecutor
+    running: dict[str, Future[None]] = field(default_factory=dict)
+
+
+# Beam hands a function on as a pickle, even within one process: the pool that it waits for is found by name.
+_OPEN: dict[str, _Pool] = {}
 
 
 @contextlib.contextmanager
 def open_pool(processes: int) -> Iterator[str]:
-    """Yield the name of a pool for `submit`; with less than two processes no pool, and an empty name."""
+    """Yield the name of a pool for `start` and `wait`, whose processes import what they need meanwhile.
+
+    With less than two processes there is none, and the name is empty. What has not begun when the block fails, does not
+    begin any more.
+    """
     if processes < 2:
         yield ""
         return
     # `spawn`, never `fork`: the caller may hold the threads of TensorFlow, Beam or Prefect.
     context = multiprocessing.get_context("spawn")
     name = uuid.uuid4().hex
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_start) as pool:
-        _OPEN[name] = pool
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_start) as executor:
+        _OPEN[name] = _Pool(executor)
         try:
             with _deaf_to_ctrl_c():
-                pool.submit(_nothing)  # starts all processes
+                for _ in range(processes):  # each starts one, as none is idle yet
+                    executor.submit(_nothing)
             yield name
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
         finally:
             del _OPEN[name]
 
 
-def submit(pool: str, function: Callable[..., None], *arguments: Any) -> Future[None]:
-    """Call a function in the pool; in this process where the pool is none of its own."""
-    if pool in _OPEN:
-        return _OPEN[pool].submit(function, *arguments)
-    done: Future[None] = Future()
-    function(*arguments)
-    done.set_result(None)
-    return done
+def start(pool: str, work: Callable[[str], None], shards: Iterable[str]) -> None:
+    """Have the processes of a pool call `work` with each shard; `wait` tells when one is done."""
+    one = _OPEN[pool]
+    one.running.update({shard: _submitted(one.executor, work, shard) for shard in shards})
+
+
+def wait(pool: str, draft: Path, shard: str) -> None:
+    """Return when a shard is done. A process that was killed is a failure in the books of `draft`."""
+    try:
+        _OPEN[pool].running[shard].result()
+    except BrokenProcessPool:
+        message = (
+            "a worker process of the Beam job was killed (out of memory? the kernel's log says: dmesg); "
+            "finished shards are kept, run the same command again"
+        )
+        record_failure(draft, "pool", StageFailed(message))
+
+
+def _submitted(executor: ProcessPoolExecutor, work: Callable[[str], None], shard: str) -> Future[None]:
+    try:
+        return executor.submit(work, shard)
+    except BrokenProcessPool as error:
+        failed: Future[None] = Future()
+        failed.set_exception(error)
+        return failed
 
 
 def cores() -> int:

@@ -1,6 +1,6 @@
 """The preprocessing job, from a source of pictures to a published data set.
 
-    source.list() -> (shard, picture) -> GroupByKey -> PrepareShard -> receipts -> manifest
+    source.list() -> names of each shard -> a worker prepares a shard -> receipts -> manifest
 
 The same input gives the same bytes on every runner and with any number of workers. A job that was interrupted
 goes on with the shards that are not finished yet, and one whose source has grown takes the unchanged shards
@@ -58,13 +58,14 @@ def prepare(
     if (done := artifacts.find(final, "dataset", digest)) is not None:
         return DatasetManifest.from_manifest(done)
     listed = registry.fetch(listed, config, report_progress)
-    summary, refs = listed.summary, listed.refs or ()
+    summary, names = listed.summary, listed.names
+    assert names is not None, "they were fetched"
     with _refusals_explained(final), artifacts.publishing(final, resume=True) as draft:
         if artifacts.find(final, "dataset", digest) is None:  # else the process that held the lock has made it
-            launcher = Launcher(config, listed.source, refs, draft, beam_args, report_progress)
+            launcher = Launcher(config, listed.source, names, draft, beam_args, report_progress)
             receipts = launcher.make_shards(_earlier(final))
             check_rejects(config, summary, receipts, draft)
-            fields = manifest_fields(config, summary, listed.source, refs, receipts)
+            fields = manifest_fields(config, summary, listed.source, names, receipts)
             finish(draft, receipts, fields, digest)
     return DatasetManifest.load(final)
 

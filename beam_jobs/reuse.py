@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from beam_jobs.pixels.decoding import TRANSIENT_REASONS
 from beam_jobs.shard_writer import ShardJob, waits_for_statistics
 from beam_jobs.shards import inputs_digest
 from gan_core.artifacts import MANIFEST, sha256_file
-from gan_core.handoff import ImageRef
 from gan_core.object_store import objects as stores
 from gan_core.paths import is_remote
 
@@ -33,19 +32,19 @@ class Known:
     receipt: Receipt
 
 
-def adopt(job: ShardJob, assigned: Mapping[str, Iterable[ImageRef]], data_sets: Iterable[Path]) -> int:
+def adopt(job: ShardJob, assigned: Mapping[str, Sequence[bytes]], data_sets: Iterable[Path]) -> int:
     """Take over every shard of `assigned` that one of `data_sets` has and that verifies; return how many.
 
     Args:
         job: the new data set.
-        assigned: shard -> its pictures.
+        assigned: shard -> the lines of its pictures.
         data_sets: folders of published data sets; others are skipped.
     """
     # float32 pixels by mean and deviation depend on all pictures of their data set.
     known = {} if waits_for_statistics(job.config) else {one.receipt.inputs: one for one in _published(data_sets)}
     taken = 0
-    for name, refs in assigned.items() if known else ():
-        one = known.get(inputs_digest(job.recipe, sorted(refs, key=lambda ref: ref.key)))
+    for name, lines in assigned.items() if known else ():
+        one = known.get(inputs_digest(job.recipe, lines))
         if one is None or not _take(one, job.draft / name):
             continue
         receipt = replace(one.receipt, name=name)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import math
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -27,14 +26,16 @@ from beam_jobs.books import (
     failure,
     finished,
     forget,
-    parse_names,
     read_dropped,
+    read_names,
     read_receipt,
     record_failure,
     write_receipt,
 )
+from beam_jobs.names import ref_of
 from beam_jobs.pixels.decoding import Pixels, Reject, quiet_pillow
 from beam_jobs.pixels.duplicates import perceptual_hash, pixel_hash
+from beam_jobs.pixels.moments import Moments
 from beam_jobs.pixels.pictures import Prepared, prepare_picture
 from beam_jobs.places.ahead import fetched
 from beam_jobs.shards import inputs_digest
@@ -68,13 +69,8 @@ class ShardJob:
     owner: str
 
 
-def prepare_lines(job: ShardJob, name: str, lines: Iterable[bytes]) -> None:
-    """Prepare a shard from lines of the names' files: parsing them is the worker's work too."""
-    prepare_shard(job, name, itertools.chain.from_iterable(map(parse_names, lines)))
-
-
-def prepare_shard(job: ShardJob, name: str, refs: Iterable[ImageRef]) -> None:
-    """Write one whole shard, sorted by key, and its receipt; do nothing where it is finished.
+def prepare_shard(job: ShardJob, name: str) -> None:
+    """Write one whole shard of the pictures in its names' file, and its receipt; do nothing where it is finished.
 
     Errors that would hit every picture are left in `.work/failed` for the launcher: an exception would have a
     runner try four times, and then arrive there as a text.
@@ -82,16 +78,20 @@ def prepare_shard(job: ShardJob, name: str, refs: Iterable[ImageRef]) -> None:
     if failure(job.draft) is not None or finished(job.draft, [name]):
         return
     with _failures_noted(job, name), contextlib.suppress(_Abandoned):
-        _write_shard(job, name, sorted(refs, key=lambda ref: ref.key))
+        try:
+            lines = read_names(job.draft, name)
+        except FileNotFoundError:  # another launcher has taken over, or the folder is not this machine's
+            raise _Abandoned from None
+        _write_shard(job, name, lines)
 
 
-def finish_shard(job: ShardJob, name: str, normalization: Normalization | None) -> None:
+def finish_shard(job: ShardJob, normalization: Normalization | None, name: str) -> None:
     """Write a prepared shard anew, as all shards together want it.
 
     Args:
         job: the job.
-        name: the shard; which of its pictures are duplicates is in `.work/dropped`.
         normalization: for float32 pixels whose normalization had to wait for the statistics of all shards.
+        name: the shard; which of its pictures are duplicates is in `.work/dropped`.
     """
     receipt = read_receipt(job.draft, name)
     if failure(job.draft) is not None or receipt is None:
@@ -114,14 +114,14 @@ def _failures_noted(job: ShardJob, name: str) -> Iterator[None]:
         record_failure(job.draft, name, ArtifactError(message))
 
 
-def _write_shard(job: ShardJob, name: str, refs: Sequence[ImageRef]) -> None:
+def _write_shard(job: ShardJob, name: str, lines: Sequence[bytes]) -> None:
     quiet_pillow()
     progress = ShardProgress(job.draft, name, job.owner)
     rejects: list[Rejected] = []
     looks: list[Look] = []
     with _replacing(job.draft, name) as stream:
-        shard = _OpenShard(stream, job.config.channels)
-        for done, (ref, read) in enumerate(fetched(job.reader, refs), start=1):
+        shard = _OpenShard(stream, job.config)
+        for done, (ref, read) in enumerate(fetched(job.reader, map(ref_of, lines)), start=1):
             try:
                 prepared = prepare_picture(read(), job.config, ref.landmarks)
             except Reject as reject:
@@ -135,14 +135,14 @@ def _write_shard(job: ShardJob, name: str, refs: Sequence[ImageRef]) -> None:
                 raise _Abandoned
     receipt = Receipt(
         name=name,
-        inputs=inputs_digest(job.recipe, refs),
-        pictures=len(refs),
+        inputs=inputs_digest(job.recipe, lines),
+        pictures=len(lines),
         rejects=tuple(rejects),
         looks=tuple(looks),
         **shard.facts(),
     )
     write_receipt(job.draft, receipt)
-    progress.report(len(refs), len(rejects), now=True)
+    progress.report(len(lines), len(rejects), now=True)
 
 
 def _add_picture(shard: _OpenShard, job: ShardJob, ref: ImageRef, prepared: Prepared) -> None:
@@ -163,7 +163,7 @@ def _rewrite_shard(
     form, first = first_form(job.config)
     path = job.draft / receipt.name
     with _replacing(job.draft, receipt.name) as stream:
-        shard = _OpenShard(stream, job.config.channels)
+        shard = _OpenShard(stream, job.config)
         for _, record in read_records(path):
             features = decode_example(record)
             if cast(bytes, features["key"]).decode() in dropped:
@@ -228,27 +228,24 @@ class _Abandoned(Exception):
 class _OpenShard:
     """A shard that is being written, and its account."""
 
-    def __init__(self, stream: BinaryIO, channels: int) -> None:
+    def __init__(self, stream: BinaryIO, config: DataConfig) -> None:
         self._stream = _Hashed(stream)
-        self._histogram = np.zeros((channels, 256), np.int64)
-        self._count = self._originals = 0
+        self._count = 0
+        self._moments = Moments(config.resolution, config.channels)
 
     def write(self, features: Mapping[str, Feature], pixels: Pixels) -> None:
         """Append one record. pixels: uint8 [S, S, C], what it holds."""
         write_record(cast(BinaryIO, self._stream), encode_example(features))
         self._count += 1
         if features["mirrored"][0] == 0:
-            self._originals += 1
-            for channel, counts in enumerate(self._histogram):
-                counts += np.bincount(pixels[:, :, channel].ravel(), minlength=256)
+            self._moments.add(pixels)
 
     def facts(self) -> dict[str, Any]:
         """Return the fields of a receipt that the records determine."""
-        values = np.arange(256)
-        sums, squares = (tuple((self._histogram * values**power).sum(axis=1).tolist()) for power in (1, 2))
+        sums, squares = self._moments.totals()
         return {
             "count": self._count,
-            "originals": self._originals,
+            "originals": self._moments.pictures,
             "size_bytes": self._stream.size_bytes,
             "sha256": self._stream.sha256.hexdigest(),
             "sums": sums,

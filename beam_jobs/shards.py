@@ -10,10 +10,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from beam_jobs.sources.base import content_of, key_hash
-from gan_core.artifacts import canonical_json
+from beam_jobs.names import Names, content_of
 from gan_core.config import DataConfig
-from gan_core.handoff import SPLITS, ImageRef
+from gan_core.handoff import SPLITS
 
 # A record's size by its pixels' bytes. Measured on faces at 64 to 256 pixels, where PNG and JPEG vary by a third.
 _SIZE_OF_PIXELS = {"uint8": 1.0, "float32": 4.0, "png": 0.65, "jpeg": 0.25}
@@ -37,13 +36,25 @@ def shard_totals(counts: Mapping[str, int], config: DataConfig) -> dict[str, int
     }
 
 
-def shard_of(ref: ImageRef, totals: Mapping[str, int]) -> str:
-    """Return the shard that a picture goes to, by linear hashing of the SHA-256 of its key."""
-    total = totals[ref.split]
-    number = int.from_bytes(key_hash(ref.key)[:8], "big")
+def assign(names: Names, config: DataConfig) -> dict[str, list[bytes]]:
+    """Return every shard in reading order -> the lines of its pictures, sorted by key; see `shard_index`."""
+    totals = shard_totals(names.counts(), config)
+    places: list[list[list[bytes]]] = [[[] for _ in range(totals.get(split, 0))] for split in SPLITS]
+    for line, split, number in zip(names.lines, names.splits, names.hashes, strict=True):
+        shards = places[split]
+        shards[shard_index(number, len(shards))].append(line)
+    return {
+        shard_name(split, index, len(shards)): lines
+        for split, shards in zip(SPLITS, places, strict=True)
+        for index, lines in enumerate(shards)
+    }
+
+
+def shard_index(number: int, total: int) -> int:
+    """Return which of `total` shards of its split a picture goes to, by linear hashing of its `key_hash`."""
     level = 1 << (total.bit_length() - 1)  # the largest power of two up to `total`
     index = number % (2 * level)
-    return shard_name(ref.split, index if index < total else index - level, total)
+    return index if index < total else index - level
 
 
 def shard_name(split: str, index: int, total: int) -> str:
@@ -61,14 +72,14 @@ def shard_order(shard: str) -> tuple[int, str]:
     return SPLITS.index(split_of(shard)), shard
 
 
-def inputs_digest(recipe: str, refs: Iterable[ImageRef]) -> str:
+def inputs_digest(recipe: str, lines: Iterable[bytes]) -> str:
     """Return the SHA-256 of everything that determines a shard's bytes: the recipe and its pictures, sorted by key.
 
     Args:
         recipe: the digest of the config, of the format and of the libraries (`recipe_digest`).
-        refs: the shard's pictures, in order.
+        lines: the shard's pictures, in order.
     """
     digest = hashlib.sha256(recipe.encode() + b"\n")
-    for ref in refs:
-        digest.update(canonical_json(content_of(ref)).encode() + b"\n")
+    for line in lines:
+        digest.update(content_of(line))
     return digest.hexdigest()

@@ -6,6 +6,8 @@ wire format is that of tensorflow/core/example/{example,feature}.proto and tenso
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import operator
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,10 +37,7 @@ def encode_example(features: Mapping[str, Feature]) -> bytes:
         TypeError: a sequence that starts with an int holds something else.
         ValueError: an int does not fit into 64 bits.
     """
-    entries = []
-    for name in sorted(features):
-        entry = _field(1, name.encode()) + _field(2, _encode_feature(features[name]))
-        entries.append(_field(1, entry))
+    entries = [_field(1, _name_field(name) + _field(2, _encode_feature(features[name]))) for name in sorted(features)]
     return _field(1, b"".join(entries))
 
 
@@ -63,9 +62,7 @@ def decode_example(data: bytes) -> dict[str, bytes | list[int] | list[float]]:
 def write_record(stream: BinaryIO, data: bytes) -> None:
     """Append one TFRecord: length, masked CRC-32C of the length, data, masked CRC-32C of the data."""
     length = struct.pack("<Q", len(data))
-    stream.write(length + _masked_crc(length))
-    stream.write(data)
-    stream.write(_masked_crc(data))
+    stream.write(b"".join((length, _masked_crc(length), data, _masked_crc(data))))
 
 
 def read_records(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -103,8 +100,10 @@ def _encode_feature(value: Feature) -> bytes:
 
 
 def _pack_int64(values: Sequence[int]) -> bytes:
-    if all(type(value) is int and 0 <= value < 0x80 for value in values):
-        return bytes(values)  # each is its own varint: forty attributes at a stroke
+    with contextlib.suppress(ValueError, TypeError):  # one is no byte, or no int
+        packed = bytes(values)
+        if packed.isascii():
+            return packed  # each is its own varint: forty attributes at a stroke
     return b"".join(_varint(_twos_complement(operator.index(value))) for value in values)
 
 
@@ -134,6 +133,11 @@ def _twos_complement(number: int) -> int:
     return number & 0xFFFFFFFFFFFFFFFF
 
 
+@functools.lru_cache(maxsize=64)
+def _name_field(name: str) -> bytes:
+    return _field(1, name.encode())
+
+
 def _field(number: int, payload: bytes) -> bytes:
     """Return a length-delimited protobuf field (wire type 2)."""
     return _varint(number << 3 | 2) + _varint(len(payload)) + payload
@@ -152,6 +156,7 @@ def _messages(view: memoryview) -> Iterator[tuple[int, memoryview]]:
         position += length
 
 
+@functools.lru_cache(maxsize=1024)  # tags and lengths, which are the same from record to record
 def _varint(number: int) -> bytes:
     out = bytearray()
     while number > 0x7F:

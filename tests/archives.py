@@ -33,7 +33,7 @@ def folder_config(path: Path, **options: Any) -> DataConfig:
 
 def listed(config: DataConfig, data_root: Path) -> list[ImageRef]:
     """Return what the source lists, after `data.limit`."""
-    return survey(open_source(config, data_root), config)[1]
+    return list(survey(open_source(config, data_root), config)[1])
 
 
 def keys(path: Path, kind: str = "folder") -> list[str]:

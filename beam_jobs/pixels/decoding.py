@@ -175,6 +175,8 @@ def _load(image: ImageFile.ImageFile, data: bytes, max_pixels: int) -> Image.Ima
 
 def _check_aspect_early(image: Image.Image, bounds: Bounds) -> None:
     """Reject by the header, in the orientation that it says, or where neither orientation would do."""
+    if not (bounds.min_aspect or bounds.max_aspect):
+        return
     upright, lying = image.size, image.size[::-1]
     if image.format == "TIFF":  # Pillow turns it when it loads it, and gives the turned size before.
         bounds.check_aspect(*upright)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
@@ -17,7 +17,7 @@ _AHEAD = 32  # pictures that wait in memory at most
 Read = Callable[[], bytes | Pixels]
 
 
-def fetched(reader: Reader, refs: Sequence[ImageRef]) -> Iterator[tuple[ImageRef, Read]]:
+def fetched(reader: Reader, refs: Iterable[ImageRef]) -> Iterator[tuple[ImageRef, Read]]:
     """Yield every picture in order, with what returns its bytes, or raises what `Reader.read` raises.
 
     Those of a reader whose `waits` is true are fetched ahead, by threads.

@@ -46,19 +46,19 @@ class Tree:
 
     def read(self, ref: ImageRef) -> bytes:
         """Return the bytes of a listed picture; see `Reader.read`."""
-        base = self.path / self.folder
-        path = base / ref.key
-        if "\\x" in ref.key and not path.exists():
-            path = base / _unescape(ref.key)
+        base = os.path.join(self.path, self.folder)  # noqa: PTH118  # texts, as in `_walk`
+        path = os.path.join(base, ref.key)  # noqa: PTH118
+        if "\\x" in ref.key and not Path(path).exists():
+            path = os.path.join(base, _unescape(ref.key))  # noqa: PTH118
         try:
-            with path.open("rb") as stream:
+            with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
                 facts = os.fstat(stream.fileno())
                 check_size(facts.st_size)
                 data = stream.read()
         except OSError as error:
-            if not base.is_dir():
+            if not Path(base).is_dir():
                 raise DataError(
-                    f"{base} cannot be read any more ({error.strerror}); run again when it is back"
+                    f"{Path(base)} cannot be read any more ({error.strerror}); run again when it is back"
                 ) from None
             reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
             raise Reject(reason, str(error.strerror)) from None

@@ -1,19 +1,18 @@
-"""What every source of pictures offers, and what follows from a listing: the sample and the fingerprint."""
+"""What every source of pictures offers, and what follows from a listing: the sample and its summary."""
 
 from __future__ import annotations
 
-import hashlib
+import heapq
 import os
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
+from beam_jobs.names import Names, key_hash
 from beam_jobs.pixels.decoding import Pixels
-from gan_core.artifacts import canonical_json
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError, DataError
-from gan_core.handoff import SPLITS, ImageRef, SourceSummary
+from gan_core.handoff import ImageRef, SourceSummary
 from gan_core.paths import is_address, path_of
 from gan_core.progress import ReportProgress
 
@@ -80,8 +79,8 @@ class Source(Protocol):
         """Bring the pictures to `location`, where they are not there yet."""
         ...
 
-    def list(self) -> list[ImageRef]:
-        """Return every picture, without opening any. Raises DataError when there is none."""
+    def list(self) -> Iterable[ImageRef]:
+        """Return every picture, without opening any."""
         ...
 
     def reader(self) -> Reader:
@@ -118,58 +117,22 @@ def check_options(kind: str, config: DataConfig) -> None:
         raise ConfigError(f"data.folder_labels=true needs data.kind=folder, got {kind}; set one or the other")
 
 
-def survey(source: Source, config: DataConfig) -> tuple[SourceSummary, list[ImageRef]]:
+def survey(source: Source, config: DataConfig) -> tuple[SourceSummary, Names]:
     """List the source, take the sample that `data.limit` asks for, and sum it up.
 
     Raises:
         DataError: there is no picture.
     """
-    refs = sample(source.list(), config.limit)
-    if not refs:
+    names = Names.of(sample(source.list(), config.limit))
+    if not names:
         raise DataError(f"there is no picture in {source.location}")
     planned = source.planned()
-    digest = planned.fingerprint if planned else fingerprint(refs)
+    digest = planned.fingerprint if planned else names.fingerprint()
     location = str(source.location)
-    summary = SourceSummary(source.kind, source.name, location, digest, count_splits(refs), tuple(source.notes))
-    return summary, refs
+    summary = SourceSummary(source.kind, source.name, location, digest, names.counts(), tuple(source.notes))
+    return summary, names
 
 
-def sample(refs: Sequence[ImageRef], limit: int) -> list[ImageRef]:
-    """Return the `limit` pictures with the smallest SHA-256 of their keys (0: all), sorted by key."""
-    chosen = sorted(refs, key=lambda ref: key_hash(ref.key))[:limit] if limit else refs
-    return sorted(chosen, key=lambda ref: ref.key)
-
-
-def key_hash(key: str) -> bytes:
-    """Return the SHA-256 of a picture's key: 32 bytes that decide sample and shard."""
-    return hashlib.sha256(key.encode()).digest()
-
-
-def count_splits(refs: Sequence[ImageRef]) -> dict[str, int]:
-    """Return split -> number of pictures, in the order of SPLITS, without empty ones."""
-    counts = Counter(ref.split for ref in refs)
-    return {split: counts[split] for split in SPLITS if counts[split]}
-
-
-def content_of(ref: ImageRef) -> list[Any]:
-    """Return what a picture is, as JSON types: all fields but its span."""
-    return [
-        ref.key,
-        ref.split,
-        ref.stamp,
-        list(ref.attributes),
-        ref.identity,
-        ref.label,
-        list(ref.landmarks),
-        ref.licence,
-        ref.author,
-    ]
-
-
-def fingerprint(refs: Sequence[ImageRef]) -> str:
-    """Return the SHA-256 over everything but the span of every picture, sorted by key."""
-    digest = hashlib.sha256()
-    for ref in sorted(refs, key=lambda ref: ref.key):
-        line = canonical_json(content_of(ref))
-        digest.update(line.encode() + b"\n")
-    return digest.hexdigest()
+def sample(refs: Iterable[ImageRef], limit: int) -> Iterable[ImageRef]:
+    """Return the `limit` pictures with the smallest hashes of their keys; 0: all."""
+    return heapq.nsmallest(limit, refs, key=lambda ref: key_hash(ref.key)) if limit else refs

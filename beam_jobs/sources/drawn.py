@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import PIL
 
-from beam_jobs.sources.base import Reader, count_splits, sample
+from beam_jobs.names import count_splits
+from beam_jobs.sources.base import Reader, sample
 from beam_jobs.sources.celeba import CelebaSource
 from beam_jobs.sources.synthetic import PORTRAITS_VERSION, file_name, partition_of, write_portraits
 from gan_core import artifacts
@@ -51,7 +52,7 @@ class SyntheticSource:
         """See `Source.planned`."""
         count = self._config.synthetic_count
         refs = [ImageRef(file_name(index), SPLITS[partition_of(index, count)]) for index in range(count)]
-        counts = count_splits(sample(refs, self._config.limit))
+        counts = count_splits(ref.split for ref in sample(refs, self._config.limit))
         return SourceSummary(self.kind, self.name, str(self.location), self._fingerprint, counts)
 
     def fetch(self, report_progress: ReportProgress) -> None:

@@ -8,8 +8,9 @@ from typing import ClassVar, Self
 
 from beam_jobs.downloads.download import check_mirrors, fetch_release
 from beam_jobs.downloads.releases import RELEASES
+from beam_jobs.names import count_splits
 from beam_jobs.places.place import open_place
-from beam_jobs.sources.base import Reader, count_splits, sample, source_path
+from beam_jobs.sources.base import Reader, sample, source_path
 from beam_jobs.sources.packed import Layout, PackedReader, list_batches, loaded, numbered_keys
 from gan_core.config import DataConfig
 from gan_core.handoff import ImageRef, SourceSummary
@@ -60,7 +61,7 @@ class PackedSource(ABC):
         refs = [
             ImageRef(key, split) for split, count in self._release.counts.items() for key in numbered_keys(split, count)
         ]
-        counts = count_splits(sample(refs, self._config.limit))
+        counts = count_splits(ref.split for ref in sample(refs, self._config.limit))
         return SourceSummary(self.kind, self.name, str(self.location), self._release.fingerprint, counts)
 
     def fetch(self, report_progress: ReportProgress) -> None:

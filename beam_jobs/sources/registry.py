@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from beam_jobs.names import Names
 from beam_jobs.places.place import open_place
 from beam_jobs.sources.base import Source, check_options, source_path, survey
 from beam_jobs.sources.celeba import CelebaSource
@@ -15,7 +15,7 @@ from beam_jobs.sources.ffhq import FfhqSource
 from beam_jobs.sources.folder import FolderSource
 from beam_jobs.sources.mnist import FashionMnistSource, MnistSource
 from gan_core.config import DataConfig
-from gan_core.handoff import ImageRef, SourceSummary
+from gan_core.handoff import SourceSummary
 from gan_core.progress import ReportProgress, silent
 
 # `auto` takes the first that recognizes the path, so the one that takes everything comes last.
@@ -58,7 +58,7 @@ class Listed:
 
     source: Source
     summary: SourceSummary
-    refs: Sequence[ImageRef] | None
+    names: Names | None
 
 
 def look(config: DataConfig, data_root: Path) -> Listed:
@@ -79,7 +79,7 @@ def fetch(listed: Listed, config: DataConfig, report_progress: ReportProgress = 
     Raises:
         ConfigError, DataError: as `look`. ArtifactError: a download failed, or the disk is full.
     """
-    if listed.refs is not None:
+    if listed.names is not None:
         return listed
     listed.source.fetch(report_progress)
     return Listed(listed.source, *survey(listed.source, config))

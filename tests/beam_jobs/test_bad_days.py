@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from beam_jobs import books, pipeline, preprocess, shard_writer
-from beam_jobs.pool import open_pool
+from beam_jobs.names import line_of
+from beam_jobs.pool import open_pool, start, wait
 from beam_jobs.preprocess import prepare
 from beam_jobs.shard_writer import ShardJob
 from beam_jobs.sources.registry import open_source
@@ -28,7 +30,7 @@ def test_second_call_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     config = square_config(write_scenes(tmp_path / "in", 6))
     first = prepare(config, tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "prepare_shards", lambda *_: pytest.fail("there was nothing to do"))
+        patched.setattr(pipeline, "run_shards", lambda *_: pytest.fail("there was nothing to do"))
         assert prepare(config, tmp_path) == first
     shard = first.path / first.splits["train"][0].name
     shard.write_bytes(b"scribble")
@@ -118,14 +120,14 @@ def test_pictures_that_change_are_rejected_and_tried_again(tmp_path: Path, monke
     config = square_config(folder, per_shard=4)
     victim = folder / "005.png"
     data, times = victim.read_bytes(), victim.stat().st_mtime_ns
-    original = pipeline.prepare_shards
+    original = pipeline.run_shards
 
     def lose_one(*arguments: Any) -> None:
         victim.unlink()
         original(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "prepare_shards", lose_one)
+        patched.setattr(pipeline, "run_shards", lose_one)
         with pytest.raises(DataError, match=r"\(missing 1\)"):
             prepare(replace(config, max_reject_fraction=0.0), tmp_path)
     (draft,) = drafts(tmp_path)
@@ -141,13 +143,13 @@ def test_pictures_that_change_are_rejected_and_tried_again(tmp_path: Path, monke
 def test_source_that_vanishes_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the whole source is gone, the job ends with one line, not with a reject for each picture."""
     folder = write_scenes(tmp_path / "in", 6)
-    original = pipeline.prepare_shards
+    original = pipeline.run_shards
 
     def lose_all(*arguments: Any) -> None:
         folder.rename(tmp_path / "elsewhere")
         original(*arguments)
 
-    monkeypatch.setattr(pipeline, "prepare_shards", lose_all)
+    monkeypatch.setattr(pipeline, "run_shards", lose_all)
     with pytest.raises(DataError) as caught:
         prepare(square_config(folder), tmp_path)
     assert str(caught.value) == (
@@ -166,13 +168,13 @@ def test_full_disk_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_two_callers_share_one_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks for a data set that another is making waits, and gets that one."""
     config = square_config(write_scenes(tmp_path / "in", 8))
-    original, runs = pipeline.prepare_shards, []
+    original, runs = pipeline.run_shards, []
 
     def count(*arguments: Any) -> None:
         runs.append(1)
         original(*arguments)
 
-    monkeypatch.setattr(pipeline, "prepare_shards", count)
+    monkeypatch.setattr(pipeline, "run_shards", count)
     made: list[DatasetManifest] = []
     threads = [threading.Thread(target=lambda: made.append(prepare(config, tmp_path))) for _ in range(2)]
     for thread in threads:
@@ -194,11 +196,13 @@ class DeadlyReader:
 
 def test_dead_worker_ends_the_job(tmp_path: Path) -> None:
     """A worker process that is killed fails the job with one line; it does not hang."""
-    refs = [(index, ImageRef(f"{index}.png")) for index in range(4)]
+    names = {f"train-0000{index}-of-00004.tfrecord": [line_of(ImageRef(f"{index}.png"))] for index in range(4)}
     owner = books.start_work(tmp_path)
+    books.write_names(tmp_path, names)
     job = ShardJob(tmp_path, DataConfig(path="x"), DeadlyReader(), "recipe", 0, owner)
     with open_pool(2) as pool:
-        pipeline.prepare_shards(job, [(f"train-0000{index}-of-00004.tfrecord", ref) for index, ref in refs], (), pool)
+        start(pool, partial(shard_writer.prepare_shard, job), names)
+        pipeline.run_shards(partial(wait, pool, tmp_path), list(names), ())
     assert str(books.failure(tmp_path)) == (
         "a worker process of the Beam job was killed (out of memory? the kernel's log says: dmesg); "
         "finished shards are kept, run the same command again"
@@ -212,6 +216,8 @@ def test_worker_of_another_launcher_stops(tmp_path: Path) -> None:
     draft = tmp_path / "draft"
     job = ShardJob(draft, config, source.reader(), "recipe", 0, books.start_work(draft))
     books.start_work(draft)
-    shard_writer.prepare_shard(job, "train-00000-of-00001.tfrecord", source.list())
+    name = "train-00000-of-00001.tfrecord"
+    books.write_names(draft, {name: [line_of(ref) for ref in source.list()]})
+    shard_writer.prepare_shard(job, name)
     assert list(draft.glob("*.tfrecord")) == []
     assert books.read_receipt(draft, "train-00000-of-00001.tfrecord") is None

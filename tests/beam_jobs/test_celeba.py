@@ -161,8 +161,8 @@ def test_celeba_lists_that_miss_pictures(tmp_path: Path) -> None:
         lines = (root / name).read_text().splitlines()
         (root / name).write_text("\n".join(lines[:-2]) + "\n")
     config = DataConfig(path=str(root))
-    summary, refs = survey(open_source(config, root), config)
-    assert [(ref.split, ref.attributes, ref.identity) for ref in refs[-2:]] == [("train", (-1, -1), -1)] * 2
+    summary, names = survey(open_source(config, root), config)
+    assert [(ref.split, ref.attributes, ref.identity) for ref in list(names)[-2:]] == [("train", (-1, -1), -1)] * 2
     assert summary.notes == (
         "pictures that list_attr_celeba does not list: 2; their attributes are -1",
         "pictures that list_eval_partition does not list: 2; they are in the train split",

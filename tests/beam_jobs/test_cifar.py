@@ -83,7 +83,8 @@ def opened(path: Path, kind: str = "cifar10") -> tuple[SourceSummary, list[Image
     """Return summary, pictures, reader and class names of what lies at `path`."""
     config = DataConfig(kind=kind, path=str(path))
     source = open_source(config, path)
-    return *survey(source, config), source.reader(), source.label_names
+    summary, names = survey(source, config)
+    return summary, list(names), source.reader(), source.label_names
 
 
 LAYOUTS = {

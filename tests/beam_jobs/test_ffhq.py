@@ -43,7 +43,8 @@ def test_layouts_are_the_same_pictures(tmp_path: Path, packed: str, top: str) ->
     path = path / top if packed == "folder" else path
     config = DataConfig(path=str(path))
     source = open_source(config, tmp_path)
-    summary, refs = survey(source, config)
+    summary, names = survey(source, config)
+    refs = list(names)
     assert (summary.kind, summary.name) == ("ffhq", "ffhq")
     assert summary.counts == {"train": 5, "validation": 2}
     assert [(ref.key, ref.split) for ref in refs] == [

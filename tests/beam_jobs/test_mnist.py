@@ -26,7 +26,8 @@ def opened(path: Path, kind: str = "mnist") -> tuple[SourceSummary, list[ImageRe
     """Return summary, pictures and reader of the files at `path`."""
     config = DataConfig(kind=kind, path=str(path))
     source = open_source(config, path)
-    return *survey(source, config), source.reader()
+    summary, names = survey(source, config)
+    return summary, list(names), source.reader()
 
 
 @pytest.mark.parametrize("dot", [False, True])

@@ -67,7 +67,8 @@ def test_source_without_a_path_downloads_its_release(tmp_path: Path, release: tu
     assert site.requests == []
     progress: list[Progress] = []
     source.fetch(progress.append)
-    summary, refs = survey(source, config)
+    summary, names = survey(source, config)
+    refs = list(names)
     assert summary == planned
     assert summary.fingerprint == small.fingerprint
     assert len(refs) == sum(planned.counts.values()) == 4

@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from beam_jobs.shards import inputs_digest, record_bytes, shard_of, shard_order, shard_totals, split_of
+from beam_jobs.names import Names, key_hash, line_of
+from beam_jobs.shards import assign, inputs_digest, record_bytes, shard_index, shard_order, shard_totals, split_of
 from gan_core.config import DataConfig
 from gan_core.handoff import ImageRef
 from tests.prepared import cut
@@ -14,10 +15,25 @@ REFS = [ImageRef(f"{index:06d}.jpg") for index in range(1, 5001)]
 
 def test_shard_of_a_key_is_fixed() -> None:
     """A picture's shard follows from its key and the number of shards, nothing else."""
-    numbers = [shard_of(ref, {"train": 3})[6:11] for ref in REFS[:6]]
-    assert numbers == ["00002", "00001", "00001", "00000", "00001", "00001"]
-    assert shard_of(ImageRef("x.png", "test"), {"test": 1}) == "test-00000-of-00001.tfrecord"
+    assert [shard_index(key_hash(ref.key), 3) for ref in REFS[:6]] == [2, 1, 1, 0, 1, 1]
+    assert shard_index(key_hash("x.png"), 1) == 0
     assert split_of("test-00000-of-00001.tfrecord") == "test"
+
+
+def test_all_shards_are_named_in_reading_order() -> None:
+    """Every picture is in one shard of its split, sorted by key; a shard that no picture falls into is there too."""
+    refs = [ImageRef("x.png", "test"), *reversed(REFS[:6])]
+    per_shard = (3 * 64**2 + 450) / 2**20  # of one picture
+    shards = assign(Names.of(refs), DataConfig(shard_mib=per_shard))
+    assert list(shards) == [f"train-0000{index}-of-00006.tfrecord" for index in range(6)] + [
+        "test-00000-of-00001.tfrecord"
+    ]
+    expected = {
+        name: [line_of(ref) for ref in REFS[:6] if f"train-0000{shard_index(key_hash(ref.key), 6)}-of" in name]
+        for name in list(shards)[:6]
+    }
+    assert shards == {**expected, "test-00000-of-00001.tfrecord": [line_of(refs[0])]}
+    assert [] in shards.values()
 
 
 def test_shards_are_sized_by_bytes() -> None:
@@ -47,10 +63,10 @@ def test_a_shard_holds_at_least_one_picture() -> None:
 @pytest.mark.parametrize("total", [1, 2, 3, 5, 8, 13])
 def test_a_new_shard_takes_from_one_old_shard_only(total: int) -> None:
     """One shard more moves pictures out of a single one; all others stay where they are."""
-    before, after = ([shard_of(ref, {"train": count})[:11] for ref in REFS] for count in (total, total + 1))
+    before, after = ([shard_index(key_hash(ref.key), count) for ref in REFS] for count in (total, total + 1))
     moved = Counter((old, new) for old, new in zip(before, after, strict=True) if old != new)
     level = 1 << (total.bit_length() - 1)
-    assert set(moved) == {(f"train-{total - level:05d}", f"train-{total:05d}")}
+    assert set(moved) == {(total - level, total)}
     assert abs(moved.total() - len(REFS) / (2 * level)) < 0.1 * len(REFS) / level
 
 
@@ -63,11 +79,11 @@ def test_reading_order() -> None:
 
 def test_inputs_are_recipe_and_pictures() -> None:
     """The digest of a shard's inputs changes with the recipe and with any fact of a picture, but not with its place."""
-    ref = ImageRef("a.png", stamp="1-2", span=(0, 10))
-    digest = inputs_digest("recipe", [ref])
-    assert digest == inputs_digest("recipe", [ImageRef("a.png", stamp="1-2", span=(99, 10))])
-    others = [ImageRef("a.png", stamp="1-3"), ImageRef("a.png", stamp="1-2", label=1)]
-    assert len({digest, inputs_digest("other", [ref]), *(inputs_digest("recipe", [one]) for one in others)}) == 4
+    line = line_of(ImageRef("a.png", stamp="1-2", span=(0, 10)))
+    digest = inputs_digest("recipe", [line])
+    assert digest == inputs_digest("recipe", [line_of(ImageRef("a.png", stamp="1-2", span=(99, 10)))])
+    others = [line_of(ImageRef("a.png", stamp="1-3")), line_of(ImageRef("a.png", stamp="1-2", label=1))]
+    assert len({digest, inputs_digest("other", [line]), *(inputs_digest("recipe", [one]) for one in others)}) == 4
 
 
 def test_cut_gives_the_asked_pictures() -> None:

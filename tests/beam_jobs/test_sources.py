@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.sources.base import key_hash
+from beam_jobs.names import key_hash
 from beam_jobs.sources.registry import SOURCES, fetch, look
 from gan_core.artifacts import digest_of
 from gan_core.config import DataConfig

@@ -190,7 +190,7 @@ def test_a_data_set_is_published_on_a_store(bucket: Path, tmp_path: Path, monkey
     assert published(remote) == published(local)
     assert set(stores.listing(remote.path)) == published(local).keys()
     assert len(stores.listing(bucket)) == len(published(local))
-    monkeypatch.setattr(pipeline, "prepare_shards", lambda *_: pytest.fail("there was nothing to do"))
+    monkeypatch.setattr(pipeline, "run_shards", lambda *_: pytest.fail("there was nothing to do"))
     assert prepare(config, bucket / "gans") == remote == DatasetManifest.load(remote.path)
 
 
@@ -260,14 +260,14 @@ def test_shards_of_an_earlier_data_set_are_copied_by_the_store(
 def test_a_second_job_takes_over(bucket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no lock: of two jobs the later one goes on, the earlier one stops, and neither spoils the other."""
     config = square_config(write_scenes(tmp_path / "in", 12), per_shard=4)
-    original = pipeline.prepare_shards
+    original = pipeline.run_shards
 
     def meanwhile(*arguments: Any) -> None:
-        monkeypatch.setattr(pipeline, "prepare_shards", original)
+        monkeypatch.setattr(pipeline, "run_shards", original)
         prepare(config, bucket)
         original(*arguments)
 
-    monkeypatch.setattr(pipeline, "prepare_shards", meanwhile)
+    monkeypatch.setattr(pipeline, "run_shards", meanwhile)
     with pytest.raises(StageFailed, match="run the same command again"):
         prepare(config, bucket)
     assert published(prepare(config, bucket)) == published(prepare(config, tmp_path))
