@@ -20,7 +20,9 @@ lint: $(READY)
 
 setup: $(READY)
 
-# uv installs in seconds what takes pip minutes; both check every hash, and neither file names a host.
+# uv installs in seconds what takes pip minutes; both check every hash, and neither file names a host. Compiling takes half
+# a minute once; without, and where Python may not write bytecode (PYTHONDONTWRITEBYTECODE, as in many containers), every
+# start of Beam, Prefect or TensorFlow takes two to three times as long.
 $(READY): requirements.lock requirements-uv.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "faceloom needs Python 3.11 to 3.13; name one with: make PYTHON=python3.11 ..." >&2; exit 2; }
@@ -28,7 +30,7 @@ $(READY): requirements.lock requirements-uv.lock pyproject.toml
 		|| { echo "Python's venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock requirements-uv.lock
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock requirements-uv.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 

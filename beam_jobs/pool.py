@@ -21,6 +21,7 @@ from pathlib import Path
 
 from beam_jobs.books import record_failure
 from gan_core.errors import StageFailed
+from gan_core.spawning import lean_start
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def open_pool(processes: int) -> Iterator[str]:
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_start) as executor:
         _OPEN[name] = _Pool(executor)
         try:
-            with _deaf_to_ctrl_c():
+            with lean_start():
                 for _ in range(processes):  # each starts one, as none is idle yet
                     executor.submit(_nothing)
             yield name
@@ -108,13 +109,3 @@ def _end_with_launcher() -> None:
 
 def _nothing() -> None:
     pass
-
-
-@contextlib.contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Block SIGINT while processes start; they inherit that."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -12,9 +12,7 @@ import multiprocessing
 import os
 import signal
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -25,6 +23,7 @@ from flows.stages import Order, Stage, StageResult
 from gan_core import errors
 from gan_core.errors import FaceloomError, StageFailed
 from gan_core.progress import Progress, ReportProgress, silent
+from gan_core.spawning import lean_start
 
 GRACE_SECONDS = 60.0  # what a training gets to save its state after SIGTERM
 _POLL_SECONDS = 0.2
@@ -67,26 +66,13 @@ def run_in_child(
         context = multiprocessing.get_context("spawn")
         arguments = (name, stage, order, scratch, log, grace_seconds)
         child = context.Process(target=run_stage, args=arguments, name=f"faceloom-{name}")
-        with deaf_to_ctrl_c():
+        with lean_start():
             child.start()
         try:
             _watch(name, child, scratch / PROGRESS_FILE, report_progress, stall_seconds)
         finally:
             _end(child, grace_seconds)
         return _answer(name, child, scratch / ANSWER_FILE, log)
-
-
-@contextlib.contextmanager
-def deaf_to_ctrl_c() -> Iterator[None]:
-    """Block SIGINT while the child is started: it inherits that until it has its own group (child.detach)."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _watch(

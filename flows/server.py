@@ -22,9 +22,9 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from flows.child import detach
-from flows.children import deaf_to_ctrl_c
 from flows.output import new_log, redirected
 from gan_core.errors import ConfigError, StageFailed
+from gan_core.spawning import lean_start
 
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.2
@@ -74,7 +74,7 @@ def temporary_server(data_root: Path) -> Iterator[Server]:
     port, log = _free_port(), new_log(data_root, "prefect")
     spawn = multiprocessing.get_context("spawn")
     process = spawn.Process(target=_serve, args=(port, log), name="faceloom-prefect")
-    with deaf_to_ctrl_c():
+    with lean_start():
         process.start()
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     try:
