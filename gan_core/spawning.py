@@ -8,6 +8,7 @@ import sys
 import threading
 import types
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 
 _ONE_BY_ONE = threading.Lock()
 
@@ -20,6 +21,7 @@ def lean_start() -> Iterator[None]:
     the whole command line. Functions that are found by their module do not need that. SIGINT is blocked meanwhile, which
     processes inherit; from another thread than the main one it is not.
     """
+    resource_tracker.ensure_running()  # the first start would do it, and unblock SIGINT thereby
     with _ONE_BY_ONE:
         program = sys.modules["__main__"]
         sys.modules["__main__"] = types.ModuleType("__main__")

@@ -57,9 +57,9 @@ class Found:
                 lines.append(f"{what}: {sum(counts.values())} ({listed})")
         return lines
 
-    def ref(self, key: str) -> ImageRef:
-        """Return the listed picture, in the train split, with nothing known about it."""
-        return ImageRef(key, stamp=self.stamps[key], span=self.spans.get(key, ()))
+    def ref(self, key: str, label: int = -1) -> ImageRef:
+        """Return the listed picture, in the train split, with nothing known about it but perhaps its class."""
+        return ImageRef(key, stamp=self.stamps[key], label=label, span=self.spans.get(key, ()))
 
     def inside(self, folder: str) -> Found:
         """Return what lies in one of the folders, by names without it; "" is the whole."""

@@ -80,7 +80,7 @@ class Source(Protocol):
         ...
 
     def list(self) -> Iterable[ImageRef]:
-        """Return every picture, without opening any."""
+        """Return every picture, in any order, without opening any."""
         ...
 
     def reader(self) -> Reader:

@@ -8,7 +8,8 @@ lists as .csv), unpacked or as its archive.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from operator import truediv
 from pathlib import Path
 from typing import ClassVar
 
@@ -85,27 +86,30 @@ class CelebaSource:
     def fetch(self, report_progress: ReportProgress) -> None:
         """See `Source.fetch`: they are read in place."""
 
-    def list(self) -> list[ImageRef]:
+    def list(self) -> Iterator[ImageRef]:
         """See `Source.list`. Raises DataError when one of the text files is malformed."""
-        lists = celeba_lists.read(self._find, {_stem(name) for name in self._found.stamps})
+        lists = celeba_lists.read(self._find, {stem: stem for stem in map(_stem, self._found.stamps)})
         self.attribute_names = lists.attribute_names
         self.notes = self._everything.notes(self._used) + lists.notes
         if outside := len(self._everything.stamps) - len(self._found.stamps):
             self.notes.append(f"pictures outside {IMAGE_FOLDER}, left out: {outside}")
-        unknown = (-1,) * len(lists.attribute_names)
-        stamps, spans = self._found.stamps, self._found.spans
-        return [
-            ImageRef(
+        return self._refs(lists)
+
+    def _refs(self, lists: celeba_lists.Lists) -> Iterator[ImageRef]:
+        unknown, sides = (-1,) * len(lists.attribute_names), (celeba_lists.WIDTH, celeba_lists.HEIGHT) * 5
+        spans = self._found.spans
+        for name, stamp in sorted(self._found.stamps.items()):
+            stem = _stem(name)
+            attributes, pixels = lists.attributes.get(stem), lists.landmarks.get(stem)
+            yield ImageRef(
                 name,
                 lists.splits.get(stem, "train"),
-                stamps[name],
-                lists.attributes.get(stem, unknown),
+                stamp,
+                unknown if attributes is None else tuple(attributes),
                 lists.identities.get(stem, -1),
-                landmarks=lists.landmarks.get(stem, ()),
+                landmarks=tuple(map(truediv, pixels, sides)) if pixels else (),
                 span=spans.get(name, ()),
             )
-            for name, stem in ((name, _stem(name)) for name in sorted(stamps))
-        ]
 
     def reader(self) -> Reader:
         """See `Source.reader`."""

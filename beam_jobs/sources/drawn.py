@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
@@ -74,7 +75,7 @@ class SyntheticSource:
             }
             artifacts.write_manifest(draft, "source", self._fingerprint, fields)
 
-    def list(self) -> list[ImageRef]:
+    def list(self) -> Iterable[ImageRef]:
         """See `Source.list`; `fetch` comes first."""
         drawn = CelebaSource.at(self.location)
         refs = drawn.list()

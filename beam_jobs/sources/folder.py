@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -50,7 +50,7 @@ class FolderSource:
     def fetch(self, report_progress: ReportProgress) -> None:
         """See `Source.fetch`: they are read in place."""
 
-    def list(self) -> list[ImageRef]:
+    def list(self) -> Iterator[ImageRef]:
         """See `Source.list`. Raises ConfigError when `data.folder_labels` finds no folder."""
         found = self._place.list()
         if not found.stamps:
@@ -61,7 +61,7 @@ class FolderSource:
         labels, used = self._labels(found)
         self.label_names = labels.names
         self.notes = [*found.notes(used), *labels.notes]
-        return [replace(found.ref(key), label=labels.of.get(key, -1)) for key in sorted(found.stamps)]
+        return (found.ref(key, labels.of.get(key, -1)) for key in sorted(found.stamps))
 
     def reader(self) -> Reader:
         """See `Source.reader`."""

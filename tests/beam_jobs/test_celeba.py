@@ -52,7 +52,7 @@ def test_celeba_layouts_are_the_same_pictures(tmp_path: Path) -> None:
                 ImageRef(f"{index:06d}.jpg", split, "", (index % 2, 1), 100 + index)
                 for index, split in enumerate(["train"] * 4 + ["validation", "test"], start=1)
             ]
-    assert open_source(DataConfig(path=str(zipped)), tmp_path).list()[0].stamp.count("-") == 1
+    assert next(open_source(DataConfig(path=str(zipped)), tmp_path).list()).stamp.count("-") == 1
 
 
 @pytest.mark.parametrize("packed", ["zip", "tar", "tar.gz", "tgz"])
@@ -81,7 +81,7 @@ def test_celeba_in_one_archive(tmp_path: Path, packed: str) -> None:
         (alone, []),
     ):
         source = open_source(DataConfig(path=str(path)), tmp_path)
-        refs = source.list()
+        refs = list(source.list())
         assert (source.kind, source.notes) == ("celeba", notes)
         assert [replace(ref, stamp="", span=()) for ref in refs] == expected
         assert [source.reader().read(ref) for ref in refs] == [*images.values()]
@@ -123,7 +123,7 @@ def test_drawn_portraits_have_landmarks(tmp_path: Path) -> None:
 def test_real_celeba() -> None:
     """The first 10,000 faces with the official lists: first labels, splits and person."""
     source = open_source(DataConfig(path=str(REAL)), REAL)
-    refs = source.list()
+    refs = list(source.list())
     assert (source.kind, len(refs), len(source.attribute_names)) == ("celeba", 10_000, 40)
     assert (refs[0].key, refs[0].identity, refs[0].landmarks) == ("000001.jpg", 2880, ())
     names = [name for name, value in zip(source.attribute_names, refs[0].attributes, strict=True) if value]

@@ -72,7 +72,7 @@ def test_the_folder_of_the_pictures_itself(tmp_path: Path, packed: str) -> None:
     bare = {name.partition("/")[2]: data for name, data in ffhq_files().items()}
     path = pack(bare, tmp_path / f"images32x32{suffix}")
     source = open_source(DataConfig(path=str(path)), tmp_path)
-    refs = source.list()
+    refs = list(source.list())
     assert (source.kind, [ref.key for ref in refs], refs[0].landmarks) == ("ffhq", [*bare], FIVE)
     assert source.notes == []
 
@@ -138,7 +138,7 @@ def test_licences_filter(tmp_path: Path) -> None:
     pack(ffhq_files() | {"ffhq-dataset-v2.json": metadata(NUMBERS[:-1])}, tmp_path)
     config = DataConfig(path=str(tmp_path), licences=(LICENCES[2], LICENCES[1]))
     source = open_source(config, tmp_path)
-    refs = source.list()
+    refs = list(source.list())
     assert [ref.key for ref in refs] == ["00000/00001.png", "01000/01000.png", "59000/59999.png"]
     assert [ref.licence for ref in refs] == [LICENCES[1], LICENCES[1], LICENCES[2]]
     assert source.notes == [

@@ -125,7 +125,7 @@ def test_reader_rejects_what_changed(tmp_path: Path) -> None:
     write_files(tmp_path / "in", "a.png", "b.png", "c.png")
     (tmp_path / "in/d.png").symlink_to("nowhere")
     reader = open_place(tmp_path / "in")
-    refs = open_source(folder_config(tmp_path / "in"), tmp_path).list()
+    refs = list(open_source(folder_config(tmp_path / "in"), tmp_path).list())
     (tmp_path / "in/a.png").unlink()
     (tmp_path / "in/b.png").write_bytes(PICTURE + b"more")
     assert outcomes(reader, refs) == ["missing", "changed", "read", "missing"]

@@ -19,7 +19,7 @@ def test_zip_of_pictures_is_a_folder(tmp_path: Path) -> None:
     config = folder_config(path)
     source = open_source(config, tmp_path)
     assert source.name == "my faces"
-    refs = source.list()
+    refs = list(source.list())
     assert [ref.key for ref in refs] == ["a.png", "x/b.jpg"]
     assert source.reader().read(refs[1]) == PICTURE
     assert list(tmp_path.iterdir()) == [path]
@@ -61,7 +61,7 @@ def test_zip_reader_rejects_what_changed(tmp_path: Path) -> None:
     """The same for archives: a broken entry is unreadable, a replaced archive has changed."""
     path = write_zip(tmp_path / "x.zip", "a.png", "b.png")
     source = open_source(folder_config(path), tmp_path)
-    refs = source.list()
+    refs = list(source.list())
     data = path.read_bytes()
     path.write_bytes(data.replace(PICTURE, PICTURE[:-20] + b"\0" * 20, 1))
     with pytest.raises(Reject) as caught:
