@@ -97,7 +97,8 @@ class Launcher:
 
     def _prepared(self) -> list[Receipt]:
         """Run the Beam job for the shards without a receipt; return all receipts."""
-        if missing := self._missing():
+        # The largest first: so no process has much left to do when the others have nothing.
+        if missing := sorted(self._missing(), key=lambda name: len(self.assigned[name]), reverse=True):
             todo = {name: self.assigned[name] for name in missing}
             with self._pool(sum(map(len, todo.values())), len(todo)) as pool:
                 write_names(self.draft, todo)

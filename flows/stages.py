@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gan_core import artifacts, checkpoints, lineage
 from gan_core.config import RunConfig
@@ -27,6 +27,9 @@ from gan_core.handoff import (
 from gan_core.lineage import ALREADY_DONE, DONE
 from gan_core.paths import is_remote, local_root, path_of
 from gan_core.progress import ReportProgress
+
+if TYPE_CHECKING:
+    from beam_jobs.sources.registry import Listed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +109,15 @@ def locate(order: Order) -> Place:
     )
 
 
+def folder_of(order: Order, stage: str) -> Path:
+    """Return what a stage publishes, see `Place.of`; that of `ingest` without listing the source."""
+    if stage == "ingest" and order.source is None:
+        from beam_jobs.sources.registry import open_source
+
+        return open_source(order.config.data, local_root(order.data_root)).location
+    return locate(order).of(stage)
+
+
 def is_fetched(order: Order, source: SourceSummary) -> bool:
     """Whether faceloom itself draws or downloads the pictures: then they are published below raw/."""
     return Path(source.location).parent == local_root(order.data_root).absolute() / "raw"
@@ -131,11 +143,11 @@ def ingest(order: Order, report_progress: ReportProgress) -> StageResult:
     return _result(entry, location, dataclasses.asdict(source))
 
 
-def prepare(order: Order, report_progress: ReportProgress) -> StageResult:
-    """Turn the pictures into TFRecord shards, with Beam."""
+def prepare(order: Order, report_progress: ReportProgress, listed: Listed | None = None) -> StageResult:
+    """Turn the pictures into TFRecord shards, with Beam; `listed` is the source, where it was looked at already."""
     from beam_jobs.sources import registry
 
-    listed = registry.look(order.config.data, local_root(order.data_root))
+    listed = listed or registry.look(order.config.data, local_root(order.data_root))
     if order.source is not None and order.source.fingerprint != listed.summary.fingerprint:
         raise DataError(f"{listed.summary.location} has changed since it was listed; run again, on what it is now")
     place = locate(dataclasses.replace(order, source=listed.summary))

@@ -21,7 +21,7 @@ from flows.children import run_in_child
 from flows.console import Display, Silence, finished_text, shown
 from flows.output import new_log
 from flows.policy import DAY, HOUR, MINUTE, RETRY_JITTER, worth_a_retry
-from flows.stages import STAGES, Order, StageResult, locate
+from flows.stages import STAGES, Order, StageResult, folder_of
 from flows.ui import ProgressArtifact
 from gan_core.progress import Progress
 
@@ -92,7 +92,7 @@ def perform(name: str, order: Order, *, stall_seconds: float | None = None) -> S
         bar.show(progress)
 
     start = time.monotonic()
-    display.started(name, shown(locate(order).of(name)), attempt)
+    display.started(name, shown(folder_of(order, name)), attempt)
     log = None if view.verbose else new_log(order.data_root, name)
     try:
         result = run_in_child(
