@@ -78,7 +78,7 @@ def run(name: str, contender: Contender, task: Task, scratch: Path, number: int,
     command = contender.command(task, out)
     with log.open("wb") as stream:
         start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, cwd=ROOT)
+        process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, cwd=ROOT, env=_environment())
         sampler = Sampler(process.pid) if watch_memory else None
         usage = _wait(process, sampler)
         seconds = time.perf_counter() - start
@@ -102,6 +102,11 @@ def run(name: str, contender: Contender, task: Task, scratch: Path, number: int,
         sampling_seconds=round(sampler.cost_seconds, 3) if sampler else 0.0,
         options=tuple(task.options),
     )
+
+
+def _environment() -> dict[str, str]:
+    """Return what most shells have: Python keeps its bytecode, which some containers turn off."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _wait(process: subprocess.Popen[bytes], sampler: Sampler | None) -> Any:

@@ -9,13 +9,14 @@ from benchmarks.markdown import number, table
 from benchmarks.summary import Results, marginal, of, sizes
 
 NEEDED = frozenset({"compare", "large", "names"})
-NAME_STEPS = ("list", "assign", "write", "group")
+NAME_STEPS = ("list", "assign", "write")
 
 # An assumption: what the large clouds ask on demand for a general-purpose virtual core, 0.03 to 0.05 USD in the list
 # prices of 2025.
 VCPU_HOUR_USD = 0.05
 CORES = (2, 16, 64, 1000)
 SHARD_BYTES = 64 * 2**20
+SHARD_NAME_BYTES = len("train-00000-of-00001.tfrecord")
 
 JOBS = (
     ("CelebA, all", 202_599, "178x218 JPEG"),
@@ -43,10 +44,10 @@ class Rates:
 
 @dataclass(frozen=True)
 class NameRates:
-    """What a name costs the launcher: seconds in one process, bytes through the shuffle, bytes of its memory."""
+    """What a name costs the launcher: seconds in one process, bytes of its line for the workers and of its memory."""
 
     seconds: float
-    shuffle_bytes: float
+    line_bytes: float
     memory_bytes: float
 
 
@@ -59,7 +60,8 @@ class Job:
     input_bytes: float
     output_bytes: float
     shards: int
-    shuffle_bytes: float
+    line_bytes: float
+    shuffle_bytes: int
     launcher_bytes: float
 
     def hours(self, cores: int) -> float:
@@ -93,19 +95,21 @@ def name_rates(results: Mapping[str, Results]) -> NameRates:
     found = max(results["names"].found.values(), key=lambda one: one["names"])
     seconds = sum(found[f"{step}_seconds"] for step in NAME_STEPS)
     count = found["names"]
-    return NameRates(seconds / count, found["shuffle_bytes"] / count, found["memory_mib"] * 2**20 / count)
+    return NameRates(seconds / count, found["line_bytes"] / count, found["memory_mib"] * 2**20 / count)
 
 
 def job(pictures: int, one: Rates, name: NameRates) -> Job:
     """Return what so many pictures cost."""
     output_bytes = pictures * one.record_bytes
+    shards = -int(-output_bytes // SHARD_BYTES)
     return Job(
         core_hours=pictures * one.core_seconds / 3600,
         launcher_hours=pictures * name.seconds / 3600,
         input_bytes=pictures * one.input_bytes,
         output_bytes=output_bytes,
-        shards=-int(-output_bytes // SHARD_BYTES),
-        shuffle_bytes=pictures * name.shuffle_bytes,
+        shards=shards,
+        line_bytes=pictures * name.line_bytes,
+        shuffle_bytes=shards * SHARD_NAME_BYTES,
         launcher_bytes=pictures * name.memory_bytes,
     )
 
@@ -136,12 +140,12 @@ def costs(results: Mapping[str, Results]) -> str:
             hours = [_time(one.hours(cores)) for cores in CORES]
             times.append([first, number(one.core_hours, 2), _time(one.launcher_hours), *hours, f"{one.usd():,.2f}"])
             row = [_bytes(one.input_bytes), _bytes(one.output_bytes), f"{one.shards:,}"]
-            sizes_.append([first, *row, _bytes(one.shuffle_bytes), _bytes(one.launcher_bytes)])
+            sizes_.append([first, *row, _bytes(one.line_bytes), _bytes(one.shuffle_bytes), _bytes(one.launcher_bytes)])
     on_cores = [f"on {cores:,} cores" for cores in CORES]
     return "\n\n".join(
         [
             table(["", "core hours", "names, in the launcher", *on_cores, "USD"], times),
-            table(["", "read", "written", "shards of 64 MiB", "shuffled", "launcher's names"], sizes_),
+            table(["", "read", "written", "shards of 64 MiB", "names' files", "shuffled", "launcher's names"], sizes_),
         ]
     )
 

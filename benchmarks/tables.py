@@ -137,12 +137,12 @@ def storage(results: Results) -> str:
 
 def names(results: Results) -> str:
     """Return what the launcher does with names, a name."""
-    header = ["names", "list", "assign", "write", "group", "bytes shuffled", "launcher's memory"]
+    header = ["names", "list", "assign", "write", "bytes written", "launcher's memory"]
     rows = []
     for found in results.found.values():
         steps = [f"{found[f'{step}_seconds'] / found['names'] * 1e6:.0f} µs" for step in scale.NAME_STEPS]
         memory = f"{found['memory_mib'] * 1024 / found['names']:.2f} KiB"
-        rows.append([f"{found['names']:,}", *steps, f"{found['shuffle_bytes'] / found['names']:.0f}", memory])
+        rows.append([f"{found['names']:,}", *steps, f"{found['line_bytes'] / found['names']:.0f}", memory])
     return "Each name costs:\n\n" + table(header, rows)
 
 

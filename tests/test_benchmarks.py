@@ -79,7 +79,8 @@ def test_larger_jobs_are_plain_arithmetic() -> None:
     assert job.hours(4) == pytest.approx(0.6)
     assert job.usd(0.05) == pytest.approx(0.1)
     assert (job.output_bytes, job.shards) == (46_080_000_000, 687)
-    assert (job.input_bytes, job.shuffle_bytes, job.launcher_bytes) == (25_200_000_000, 900_000_000, 3_686_400_000)
+    assert (job.input_bytes, job.line_bytes, job.launcher_bytes) == (25_200_000_000, 900_000_000, 3_686_400_000)
+    assert job.shuffle_bytes == 687 * 29
 
 
 def test_fill_replaces_marked_places_alone() -> None:
