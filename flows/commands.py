@@ -6,14 +6,13 @@ import dataclasses
 import json
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from flows import presets
 from flows.console import Display, duration, shown
 from flows.output import new_log, quiet_libraries, redirected
 from flows.plan import Plan, make_plan
-from flows.stages import STAGES, Order, StageResult, check_inputs, check_root, folder_of, prepare
+from flows.stages import STAGES, Order, StageResult, check_inputs, check_root, folder_of
 from flows.terminal import Terminal
 from gan_core import artifacts
 from gan_core.config import RunConfig
@@ -84,15 +83,14 @@ def _order(own: Terminal, config: RunConfig) -> Order:
 
 def _stage(own: Terminal, display: Display, name: str, order: Order) -> StageResult:
     start = time.monotonic()
-    stage = STAGES[name]
     if name == "prepare":  # to list a large source takes seconds, so it is done once
         from beam_jobs.sources.registry import look
 
         listed = look(order.config.data, local_root(order.data_root))
-        order, stage = dataclasses.replace(order, source=listed.summary), partial(prepare, listed=listed)
+        order = dataclasses.replace(order, source=listed.summary, listed=listed)
     display.started(name, shown(folder_of(order, name)), 1)
     with redirected(None if own.verbose else new_log(local_root(order.data_root), name)):
-        result = stage(order, display.progress)
+        result = STAGES[name](order, display.progress)
     display.finished(result, time.monotonic() - start)
     return result
 

@@ -40,6 +40,7 @@ class Order:
         source: what `ingest` found in this run, so that all stages of a run agree; None looks again.
         attempt: counts from 1 within one run of the flow.
         beam_args: options for Beam's pipeline, as on its own command line.
+        listed: the source, where this very process has listed it already; too large for a child's order.
     """
 
     config: RunConfig
@@ -47,6 +48,7 @@ class Order:
     source: SourceSummary | None = None
     attempt: int = 1
     beam_args: tuple[str, ...] = ()
+    listed: Listed | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,11 +145,11 @@ def ingest(order: Order, report_progress: ReportProgress) -> StageResult:
     return _result(entry, location, dataclasses.asdict(source))
 
 
-def prepare(order: Order, report_progress: ReportProgress, listed: Listed | None = None) -> StageResult:
-    """Turn the pictures into TFRecord shards, with Beam; `listed` is the source, where it was looked at already."""
+def prepare(order: Order, report_progress: ReportProgress) -> StageResult:
+    """Turn the pictures into TFRecord shards, with Beam."""
     from beam_jobs.sources import registry
 
-    listed = listed or registry.look(order.config.data, local_root(order.data_root))
+    listed = order.listed or registry.look(order.config.data, local_root(order.data_root))
     if order.source is not None and order.source.fingerprint != listed.summary.fingerprint:
         raise DataError(f"{listed.summary.location} has changed since it was listed; run again, on what it is now")
     place = locate(dataclasses.replace(order, source=listed.summary))
