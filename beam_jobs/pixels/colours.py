@@ -68,8 +68,9 @@ def as_picture(pixels: Pixels) -> Image.Image:
 
 def as_pixels(picture: Image.Image) -> Pixels:
     """Return the pixels of mode L or RGB: uint8 [H, W, 1 or 3]."""
-    pixels = np.asarray(picture)
-    return pixels[:, :, np.newaxis] if pixels.ndim == 2 else pixels
+    # `np.asarray` does the same, by way of Pillow's description of itself, in twice the time.
+    pixels = np.frombuffer(picture.tobytes(), np.uint8)
+    return pixels.reshape(picture.height, picture.width, len(picture.mode))
 
 
 def _from_deep_grey(image: Image.Image) -> Image.Image:
