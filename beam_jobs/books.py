@@ -8,6 +8,7 @@ Files, because no Beam runner offers workers another way back to the launcher:
     .work/dropped/<shard>.json     which of its pictures are duplicates of others
     .work/failed/<shard>.json      why no shard can be written any more
     .work/owner                    which launcher the workers work for
+    .work/reserve                  some room for the notes in `failed` when the disk is full
 
 On an object store they are small objects, said and read less often; a shard of a size other than its receipt's is not
 finished.
@@ -22,6 +23,7 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from gan_core.object_store import objects as stores
 from gan_core.paths import is_remote
 
 WORK = ".work"
+_RESERVE_BYTES = 1 << 16
 _HEARTBEAT_SECONDS = 0.25
 _REMOTE_HEARTBEAT_SECONDS = 5.0  # one request each to read and to write
 
@@ -126,6 +129,8 @@ def start_work(draft: Path) -> str:
         path.unlink()
     owner = uuid.uuid4().hex
     replace_file(draft / WORK / "owner", owner.encode())
+    if not is_remote(draft):
+        replace_file(draft / WORK / "reserve", os.urandom(_RESERVE_BYTES))  # zeros might take no room
     return owner
 
 
@@ -234,7 +239,12 @@ def failure(draft: Path) -> FaceloomError | None:
 def record_failure(draft: Path, name: str, error: FaceloomError) -> None:
     """Leave the error for the launcher, as found while the shard `name` was written."""
     kind = next(kind.__name__ for kind in FaceloomError.__subclasses__() if isinstance(error, kind))
-    write_json(draft / WORK / "failed" / f"{name}.json", {"error": kind, "message": str(error)})
+    note = partial(write_json, draft / WORK / "failed" / f"{name}.json", {"error": kind, "message": str(error)})
+    try:
+        note()
+    except OSError:
+        (draft / WORK / "reserve").unlink(missing_ok=True)
+        note()
 
 
 class ShardProgress:

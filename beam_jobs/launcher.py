@@ -162,9 +162,12 @@ class Launcher:
 
             pipeline.run_shards(work, shards, self.beam_args)
 
-        run_watched(run, self.draft, self.pictures, self.report_progress)
-        if (error := failure(self.draft)) is not None:
-            raise error
+        try:
+            run_watched(run, self.draft, self.pictures, self.report_progress)
+        except StageFailed as error:  # also where one worker of several could not note its own
+            raise failure(self.draft) or error from error
+        if (noted := failure(self.draft)) is not None:
+            raise noted
 
     def _processes(self, pictures: int, shards: int) -> int:
         """Return how many local processes write shards."""

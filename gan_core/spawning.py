@@ -17,9 +17,9 @@ _ONE_BY_ONE = threading.Lock()
 def lean_start() -> Iterator[None]:
     """Let processes that the block starts import nothing but what they work with, and not hear Ctrl-C.
 
-    A spawned process runs the program of its parent again, up to `if __name__ == "__main__"`: for faceloom, the import of
-    the whole command line. Functions that are found by their module do not need that. SIGINT is blocked meanwhile, which
-    processes inherit; from another thread than the main one it is not.
+    A spawned process runs the program of its parent again, up to `if __name__ == "__main__"`: for faceloom, the import
+    of the whole command line. Functions that are found by their module do not need that. SIGINT is blocked meanwhile,
+    which processes inherit; from another thread than the main one it is not.
     """
     resource_tracker.ensure_running()  # the first start would do it, and unblock SIGINT thereby
     with _ONE_BY_ONE:

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from beam_jobs.pixels.colours import as_picture, as_pixels
 from beam_jobs.pixels.filters import Pixels
-from beam_jobs.pixels.images import FILTERS, Box, resize
+from beam_jobs.pixels.images import FILTERS, Box
 from beam_jobs.pixels.rejects import Reject
 
 Landmarks = tuple[float, ...]
@@ -99,16 +100,19 @@ def face_square(landmarks: Landmarks, width: int, height: int) -> FaceSquare:
     if not all(low <= value <= high for value in landmarks):  # true for NaN as well
         found = ", ".join(f"{value:.3g}" for value in landmarks)
         raise Reject("no-landmarks", f"points far outside of the picture, relative to its sides: {found}")
-    left, right, _, mouth_left, mouth_right = np.array(_pairs(scaled(landmarks, width, height)))
-    eyes, eye_to_eye = (left + right) / 2, right - left
-    eye_to_mouth = (mouth_left + mouth_right) / 2 - eyes
-    direction = eye_to_eye + np.array((eye_to_mouth[1], -eye_to_mouth[0]))
-    half = max(2.0 * math.hypot(*eye_to_eye), 1.8 * math.hypot(*eye_to_mouth))
-    length = math.hypot(*direction)
+    (left_x, left_y), (right_x, right_y), _, (corner_x, corner_y), (other_x, other_y) = _pairs(
+        scaled(landmarks, width, height)
+    )
+    eyes_x, eyes_y = (left_x + right_x) / 2, (left_y + right_y) / 2
+    across_x, across_y = right_x - left_x, right_y - left_y  # from eye to eye
+    down_x, down_y = (corner_x + other_x) / 2 - eyes_x, (corner_y + other_y) / 2 - eyes_y  # and to the mouth
+    towards_x, towards_y = across_x + down_y, across_y - down_x
+    half = max(2.0 * math.hypot(across_x, across_y), 1.8 * math.hypot(down_x, down_y))
+    length = math.hypot(towards_x, towards_y)
     if half < 1 or length < 1e-6 * half:
         raise Reject("no-landmarks", f"points that span no face: {', '.join(f'{value:.3g}' for value in landmarks)}")
-    centre, towards_right = eyes + 0.1 * eye_to_mouth, direction * (half / length)
-    return FaceSquare(float(centre[0]), float(centre[1]), float(towards_right[0]), float(towards_right[1]))
+    scale = half / length
+    return FaceSquare(eyes_x + 0.1 * down_x, eyes_y + 0.1 * down_y, towards_x * scale, towards_y * scale)
 
 
 def cut_face(image: Pixels, square: FaceSquare, side: int, filter: str = "lanczos") -> Pixels:
@@ -119,34 +123,42 @@ def cut_face(image: Pixels, square: FaceSquare, side: int, filter: str = "lanczo
     six times the result on, whole blocks of pixels are averaged first.
     """
     factor = max(1, int(square.side / (_SHRINK_GAP * side)))
-    if factor > 1:
-        channels = image.shape[2]
-        picture = Image.fromarray(image[:, :, 0] if channels == 1 else image).reduce(factor)
-        image = np.asarray(picture).reshape(picture.height, picture.width, channels)
-        square = square.shrunk(factor)
+    square = square.shrunk(factor)
     dense = side * max(2, math.ceil(square.side / side))
-    return resize(_turned(image, square, dense), side, filter)
+    return as_pixels(_turned(image, factor, square, dense).resize((side, side), FILTERS[filter]))
 
 
-def _turned(image: Pixels, square: FaceSquare, side: int) -> Pixels:
+def _turned(image: Pixels, factor: int, square: FaceSquare, side: int) -> Image.Image:
+    """Return the square of the picture that is `factor` times smaller. uint8 [H, W, C] -> mode L or RGB."""
     reach = abs(square.right_x) + abs(square.right_y) + _MARGIN_PIXELS
     left, top = math.floor(square.x - reach), math.floor(square.y - reach)
-    columns = _reflected(np.arange(left, math.ceil(square.x + reach) + 1), image.shape[1])
-    rows = _reflected(np.arange(top, math.ceil(square.y + reach) + 1), image.shape[0])
-    patch = image[rows[:, np.newaxis], columns]
+    columns = range(left, math.ceil(square.x + reach) + 1)
+    patch = _patch(image, factor, columns, range(top, math.ceil(square.y + reach) + 1))
     x, y, a, b = square.x - left, square.y - top, square.right_x, square.right_y
     # Where the point (u, v) of the result comes from: centre + right * (2u/side - 1) + down * (2v/side - 1).
     affine = (2 * a / side, -2 * b / side, x - a + b, 2 * b / side, 2 * a / side, y - a - b)
-    channels = image.shape[2]
-    picture = Image.fromarray(patch[:, :, 0] if channels == 1 else patch)
-    turned = picture.transform((side, side), Image.Transform.AFFINE, affine, FILTERS["bicubic"])
-    return np.asarray(turned).reshape(side, side, channels)
+    return patch.transform((side, side), Image.Transform.AFFINE, affine, FILTERS["bicubic"])
 
 
-def _reflected(indices: npt.NDArray[np.int_], length: int) -> npt.NDArray[np.int_]:
+def _patch(image: Pixels, factor: int, columns: range, rows: range) -> Image.Image:
+    """Return a part of the picture that is `factor` times smaller, reflected where it reaches out of it."""
+    height, width = (-(-length // factor) for length in image.shape[:2])
+    inside = columns[0] >= 0 and rows[0] >= 0 and columns[-1] < width and rows[-1] < height
+    across, down = _reflected(columns, width), _reflected(rows, height)
+    left, top = across.min(), down.min()
+    # Whole blocks of what is needed: they are averaged one by one.
+    part = image[top * factor : (down.max() + 1) * factor, left * factor : (across.max() + 1) * factor]
+    picture = as_picture(part).reduce(factor) if factor > 1 else None
+    if inside:
+        return picture or as_picture(part)
+    pixels = as_pixels(picture) if picture else part
+    return as_picture(pixels.take(down - top, axis=0).take(across - left, axis=1))
+
+
+def _reflected(indices: range, length: int) -> npt.NDArray[np.int_]:
     """Return which of `length` pixels is seen at any index: 0 1 2 3 2 1 0 1 ... in both directions."""
     period = max(1, 2 * (length - 1))
-    inside = indices % period
+    inside = np.arange(indices.start, indices.stop) % period
     return np.minimum(inside, period - inside) if length > 1 else np.zeros_like(indices)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from gan_core.handoff import ImageRef
 from gan_core.object_store import objects as stores
 from gan_core.object_store.errors import StoreMissing, StoreTrouble
 from gan_core.object_store.paths import StoreFile, StorePath
+from gan_core.object_store.versions import read_version
 
 # Of a shard's pictures, one comes after the other in an archive, with those of other shards between: large blocks are
 # fewer answers to wait for, and the next one is fetched while this one is worked on.
@@ -65,13 +67,15 @@ class Store:
         size_bytes, _, version = ref.stamp.partition("-")
         check_size(int(size_bytes))
         try:
-            data = _read(base, ref.key, version)
+            data = read_version(base, ref.key, version)
         except StoreMissing:
             self._check_base()
             if version and (base / ref.key).is_file():
                 raise Reject("changed", "it was replaced after the listing") from None
             raise Reject("missing", "there is no such object any more") from None
         except StoreTrouble as error:
+            if error.errno == errno.ESTALE:
+                raise Reject("changed", str(error.strerror)) from None
             self._check_base()
             raise Reject("unreadable", str(error.strerror)) from None
         if len(data) != int(size_bytes):
@@ -91,13 +95,6 @@ class Store:
         except StoreTrouble as error:
             reason = str(error.strerror)
         raise DataError(f"{self._base} cannot be read any more ({reason}); run again when it is back")
-
-
-def _read(base: StorePath, key: str, version: str) -> bytes:
-    # By text: a path would take doubled slashes for one, and to a store they are another name.
-    name, options = f"{base.key}/{key}", {"generation": version} if base.scheme == "gs" else {}
-    with base.errors():
-        return bytes(base.files.cat_file(name, **options))
 
 
 class StoredArchive(ArchiveFile):

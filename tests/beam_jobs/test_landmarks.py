@@ -123,6 +123,17 @@ def test_what_is_outside_is_reflected() -> None:
     assert result[0, 8:, 0].tolist() == [3, 13, 22, 31, 40, 49, 58, 67]
 
 
+@pytest.mark.parametrize(("x", "y"), [(150.0, 140.0), (290.0, 260.0), (-20.0, 3.0)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_large_face_is_cut_from_a_smaller_picture(x: float, y: float, channels: int) -> None:
+    """Blocks of 4x4 are averaged first, incomplete ones at the edges too, as if the whole picture were made smaller."""
+    picture = np.ascontiguousarray(scene(301, 270)[:, :, :channels])
+    square = FaceSquare(x, y, 100.0, 20.0)
+    smaller = np.asarray(Image.fromarray(picture.squeeze()).reduce(4)).reshape(68, 76, channels)
+    assert square.side == pytest.approx(203.96, abs=0.01)  # from 12 times the result on, blocks of 4
+    assert np.array_equal(cut_face(picture, square, 16), cut_face(smaller, square.shrunk(4), 16))
+
+
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 7), (5, 3)])
 def test_a_picture_much_smaller_than_its_square(width: int, height: int) -> None:
     """Reflected as often as needed: no black, and only the levels of the picture."""

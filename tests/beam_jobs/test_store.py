@@ -151,6 +151,18 @@ def test_names_that_lead_out_are_refused(bucket: Path) -> None:
         open_place(bucket / "in").list()
 
 
+class FileExpired(OSError):
+    """As fsspec calls it."""
+
+
+def test_another_version_is_a_reject(bucket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that says that it has another version by now is believed, whatever the size; nothing else is asked."""
+    place = open_place(upload(write_files(tmp_path / "in", "a.png"), bucket / "in"))
+    refs = [place.list().ref("a.png")]
+    monkeypatch.setattr(MemoryPath, "files", Refusing(FileExpired("a.png")))
+    assert outcomes(place, refs) == ["changed"]
+
+
 class Slow:
     """A reader that says which pictures it was asked for."""
 

@@ -115,12 +115,13 @@ def test_sources(bucket: Path, tmp_path: Path, packed: str) -> None:
 
 def test_what_changed(bucket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture that is gone or was replaced after the listing is a reject; so is all of an archive."""
-    local = pack(dict.fromkeys(("a.png", "b.png", "c.png"), PICTURE), tmp_path / "in")
-    place = open_place(upload(local, bucket / "in"))
-    refs = [place.list().ref(key) for key in ("a.png", "b.png", "c.png")]
+    keys = ("a.png", "b.png", "c.png", "d.png")
+    place = open_place(upload(pack(dict.fromkeys(keys, PICTURE), tmp_path / "in"), bucket / "in"))
+    refs = [place.list().ref(key) for key in keys]
     (bucket / "in/a.png").unlink()
     (bucket / "in/b.png").write_bytes(PICTURE + b"more")
-    assert outcomes(place, refs) == ["missing", "changed", "read"]
+    (bucket / "in/c.png").write_bytes(PICTURE[::-1])  # of the same size
+    assert outcomes(place, refs) == ["missing", "changed", "changed", "read"]
     monkeypatch.setattr(store, "_CHECK_EVERY_SECONDS", 0.0)
     path = bucket / "x.tar"
     path.write_bytes(pack({"a.png": PICTURE, "b.png": b"x" * (3 << 20)}, tmp_path / "x.tar").read_bytes())
