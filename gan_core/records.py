@@ -25,6 +25,7 @@ Feature = bytes | Sequence[int] | Sequence[float] | npt.NDArray[np.float32]
 _LENGTH_HEADER_BYTES = 12  # uint64 length, uint32 masked CRC of it
 _FOOTER_BYTES = 4  # uint32 masked CRC of the data
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3  # field numbers in feature.proto
+_FIELD_1 = b"\x0a"
 
 
 def encode_example(features: Mapping[str, Feature]) -> bytes:
@@ -37,8 +38,11 @@ def encode_example(features: Mapping[str, Feature]) -> bytes:
         TypeError: a sequence that starts with an int holds something else.
         ValueError: an int does not fit into 64 bits.
     """
-    entries = [_field(1, _name_field(name) + _field(2, _encode_feature(features[name]))) for name in sorted(features)]
-    return _field(1, b"".join(entries))
+    parts: list[bytes] = []
+    for name in sorted(features):
+        kind, payload = _payload(features[name])
+        parts += (_frame(name, kind, len(payload)), payload)
+    return _FIELD_1 + _varint(sum(map(len, parts))) + b"".join(parts)
 
 
 def decode_example(data: bytes) -> dict[str, bytes | list[int] | list[float]]:
@@ -89,14 +93,28 @@ def _masked_crc(data: bytes) -> bytes:
     return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
-def _encode_feature(value: Feature) -> bytes:
+def _payload(value: Feature) -> tuple[int, bytes]:
+    """Return the kind of a list, and what its only field holds."""
     if isinstance(value, bytes):
-        return _field(_BYTES_LIST, _field(1, value))
+        return _BYTES_LIST, value
     if isinstance(value, np.ndarray):
-        return _field(_FLOAT_LIST, _field(1, value.astype("<f4").tobytes()))
+        return _FLOAT_LIST, value.astype("<f4").tobytes()
     if value and isinstance(value[0], float):
-        return _field(_FLOAT_LIST, _field(1, struct.pack(f"<{len(value)}f", *value)))
-    return _field(_INT64_LIST, _field(1, _pack_int64(cast(Sequence[int], value))))
+        return _FLOAT_LIST, struct.pack(f"<{len(value)}f", *value)
+    return _INT64_LIST, _pack_int64(cast(Sequence[int], value))
+
+
+@functools.lru_cache(maxsize=1024)  # the same from record to record, but for lengths of keys and of compressed pixels
+def _frame(name: str, kind: int, size: int) -> bytes:
+    """Return what comes before the `size` bytes of a payload: the entry, its key, and feature, list and value of it."""
+    listed = _header(kind, _header(1, b"", size), size)
+    key = name.encode()
+    return _header(1, _header(1, b"", len(key)) + key + _header(2, listed, size), size)
+
+
+def _header(number: int, inner: bytes, size: int) -> bytes:
+    """Return the beginning of a length-delimited protobuf field (wire type 2) of `inner` and `size` bytes more."""
+    return _varint(number << 3 | 2) + _varint(len(inner) + size) + inner
 
 
 def _pack_int64(values: Sequence[int]) -> bytes:
@@ -131,16 +149,6 @@ def _twos_complement(number: int) -> int:
     if not -(1 << 63) <= number < 1 << 63:
         raise ValueError(f"{number} does not fit into an int64")
     return number & 0xFFFFFFFFFFFFFFFF
-
-
-@functools.lru_cache(maxsize=64)
-def _name_field(name: str) -> bytes:
-    return _field(1, name.encode())
-
-
-def _field(number: int, payload: bytes) -> bytes:
-    """Return a length-delimited protobuf field (wire type 2)."""
-    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
 
 
 def _messages(view: memoryview) -> Iterator[tuple[int, memoryview]]:
