@@ -102,7 +102,7 @@ def line_of(ref: ImageRef) -> bytes:
 def ref_of(line: bytes) -> ImageRef:
     """Return the picture of a line; the inverse of `line_of`."""
     content, _, span = line.partition(b"\t")
-    key, split, stamp, attributes, identity, label, landmarks, licence, author = json.loads(content)
+    key, split, stamp, attributes, identity, label, landmarks, licence, author = json.loads(content.decode())
     where = tuple(json.loads(span)) if span else ()
     return ImageRef(key, split, stamp, tuple(attributes), identity, label, tuple(landmarks), licence, author, where)
 

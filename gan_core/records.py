@@ -6,7 +6,6 @@ wire format is that of tensorflow/core/example/{example,feature}.proto and tenso
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import operator
 import struct
@@ -118,8 +117,11 @@ def _header(number: int, inner: bytes, size: int) -> bytes:
 
 
 def _pack_int64(values: Sequence[int]) -> bytes:
-    with contextlib.suppress(ValueError, TypeError):  # one is no byte, or no int
+    try:
         packed = bytes(values)
+    except (ValueError, TypeError):  # one is no byte, or no int
+        pass
+    else:
         if packed.isascii():
             return packed  # each is its own varint: forty attributes at a stroke
     return b"".join(_varint(_twos_complement(operator.index(value))) for value in values)

@@ -28,7 +28,7 @@ class Tree:
         """Return every regular file below the folder. Raises ConfigError when a folder cannot be read."""
         listing = Listing()
         for name, facts in _walk(self.path / self.folder):
-            key = printable(os.fsencode(name))
+            key = name if name.isascii() else printable(os.fsencode(name))
             listing.add(key, "" if facts is None else f"{facts.st_size}-{facts.st_mtime_ns}")
         return listing.found()
 
