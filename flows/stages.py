@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gan_core import artifacts, checkpoints, lineage
 from gan_core.config import RunConfig
@@ -28,9 +28,6 @@ from gan_core.lineage import ALREADY_DONE, DONE
 from gan_core.paths import is_remote, local_root, path_of
 from gan_core.progress import ReportProgress
 
-if TYPE_CHECKING:
-    from beam_jobs.sources.registry import Listed
-
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
@@ -40,7 +37,8 @@ class Order:
         source: what `ingest` found in this run, so that all stages of a run agree; None looks again.
         attempt: counts from 1 within one run of the flow.
         beam_args: options for Beam's pipeline, as on its own command line.
-        listed: the source, where this very process has listed it already; too large for a child's order.
+        listed: the source, a `Listed`, where this very process has listed it already; too large for a child's order.
+            Any, because Prefect would import what the type names, and that takes a second.
     """
 
     config: RunConfig
@@ -48,7 +46,7 @@ class Order:
     source: SourceSummary | None = None
     attempt: int = 1
     beam_args: tuple[str, ...] = ()
-    listed: Listed | None = None
+    listed: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
