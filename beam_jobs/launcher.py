@@ -153,7 +153,7 @@ class Launcher:
 
     def _run(self, work: Callable[[str], None], shards: Sequence[str], pool: str) -> None:
         """Have a function called with each of the shards, and raise what stopped a worker."""
-        if pool:  # it begins now; Beam, which takes seconds to import, comes to wait for it
+        if pool:  # it begins now; Beam, which takes a second to import, comes to wait for it
             start(pool, work, shards)
             work = partial(wait, pool, self.draft)
 

@@ -1,8 +1,8 @@
 """Light local processes that prepare shards for Beam's local runner.
 
-Beam's own worker processes import Beam, which takes each of them four to six seconds on two cores, and its runner waits
-for ever for one that was killed. These import Pillow and NumPy, begin while the launcher still imports Beam, and one
-that is killed ends the job with an error.
+Beam's own worker processes import Beam, which takes longer than a small job, and its runner waits for ever for one that
+was killed. These import Pillow and NumPy, begin while the launcher still imports Beam, and one that is killed ends the
+job with an error.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class CelebaSource:
 
     def list(self) -> Iterator[ImageRef]:
         """See `Source.list`. Raises DataError when one of the text files is malformed."""
-        lists = celeba_lists.read(self._find, {stem: stem for stem in map(_stem, self._found.stamps)})
+        lists = celeba_lists.read(self._find, set(map(_stem, self._found.stamps)))
         self.attribute_names = lists.attribute_names
         self.notes = self._everything.notes(self._used) + lists.notes
         if outside := len(self._everything.stamps) - len(self._found.stamps):

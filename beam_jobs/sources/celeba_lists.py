@@ -7,7 +7,7 @@ of the whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from beam_jobs.places.texts import TextFile
@@ -39,12 +39,12 @@ class Lists:
     notes: list[str]
 
 
-def read(find: Callable[[Sequence[str]], TextFile | None], stems: Mapping[str, str]) -> Lists:
+def read(find: Callable[[Sequence[str]], TextFile | None], stems: Collection[str]) -> Lists:
     """Read each of the four files that there is; keep the lines of `stems`.
 
     Args:
         find: returns the first file of the given names that is there.
-        stems: name of each picture, without extension -> itself: all four share that one text.
+        stems: names of the pictures, without extension.
 
     Raises:
         DataError: a line is malformed or a file lists none of the pictures; it names file, line and value.
@@ -66,7 +66,7 @@ def read(find: Callable[[Sequence[str]], TextFile | None], stems: Mapping[str, s
     return Lists(attribute_names, attributes, splits, identities, landmarks, notes)
 
 
-def _read_attributes(file: TextFile | None, stems: Mapping[str, str]) -> tuple[tuple[str, ...], dict[str, bytes]]:
+def _read_attributes(file: TextFile | None, stems: Collection[str]) -> tuple[tuple[str, ...], dict[str, bytes]]:
     if file is None:
         return (), {}
     names, lines = _table(file, "the names of the attributes")
@@ -76,14 +76,14 @@ def _read_attributes(file: TextFile | None, stems: Mapping[str, str]) -> tuple[t
             raise _malformed(file, number, f"{len(values)} values", f"{len(names)}, one for each attribute")
         if stem in stems:
             try:
-                attributes[stems[stem]] = bytes(map(_SIGNS.__getitem__, values))
+                attributes[stem] = bytes(map(_SIGNS.__getitem__, values))
             except KeyError as error:
                 raise _malformed(file, number, error.args[0], "1 or -1") from None
     _check_overlap(file, attributes)
     return tuple(names), attributes
 
 
-def _read_landmarks(file: TextFile | None, stems: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
+def _read_landmarks(file: TextFile | None, stems: Collection[str]) -> dict[str, tuple[int, ...]]:
     landmarks: dict[str, tuple[int, ...]] = {}
     if file is None:
         return landmarks
@@ -93,14 +93,14 @@ def _read_landmarks(file: TextFile | None, stems: Mapping[str, str]) -> dict[str
             raise _malformed(file, number, f"{len(values)} values", f"{_COORDINATES}, x and y of five points")
         if stem in stems:
             try:
-                landmarks[stems[stem]] = tuple(map(int, values))
+                landmarks[stem] = tuple(map(int, values))
             except ValueError:
                 raise _malformed(file, number, " ".join(values), "whole numbers of pixels") from None
     _check_overlap(file, landmarks)
     return landmarks
 
 
-def _read_partition(file: TextFile | None, stems: Mapping[str, str]) -> dict[str, str]:
+def _read_partition(file: TextFile | None, stems: Collection[str]) -> dict[str, str]:
     splits = {}
     for number, stem, value in _pairs(file, stems):
         if value not in _SPLITS:
@@ -110,7 +110,7 @@ def _read_partition(file: TextFile | None, stems: Mapping[str, str]) -> dict[str
     return splits
 
 
-def _read_identities(file: TextFile | None, stems: Mapping[str, str]) -> dict[str, int]:
+def _read_identities(file: TextFile | None, stems: Collection[str]) -> dict[str, int]:
     identities = {}
     for number, stem, value in _pairs(file, stems):
         if not (value.isascii() and value.isdigit() and len(value) < 19):
@@ -134,7 +134,7 @@ def _table(file: TextFile, columns: str) -> tuple[list[str], Iterator[tuple[int,
     return names, ((number, row[0].partition(".")[0], row[1:]) for number, row in lines)
 
 
-def _pairs(file: TextFile | None, stems: Mapping[str, str]) -> Iterator[tuple[int, str, str]]:
+def _pairs(file: TextFile | None, stems: Collection[str]) -> Iterator[tuple[int, str, str]]:
     if file is None:
         return
     lines = _rows(file)
@@ -143,7 +143,7 @@ def _pairs(file: TextFile | None, stems: Mapping[str, str]) -> Iterator[tuple[in
     for number, row in lines:
         if len(row) != 2:
             raise _malformed(file, number, " ".join(row), "a file name and a number")
-        if (stem := stems.get(row[0].partition(".")[0])) is not None:
+        if (stem := row[0].partition(".")[0]) in stems:
             yield number, stem, row[1]
 
 
