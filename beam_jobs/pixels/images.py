@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from beam_jobs.pixels.colours import as_picture, as_pixels
+from beam_jobs.pixels.colours import as_picture
 from beam_jobs.pixels.filters import Pixels
 from beam_jobs.pixels.rejects import Reject
+from beam_jobs.pixels.resampling import resample
 
 CELEBA_WIDTH, CELEBA_HEIGHT = 178, 218
 
@@ -107,7 +108,7 @@ def resize_box(picture: Image.Image, box: Box, side: int, filter: str = "lanczos
     part = picture.crop((left, top, right, bottom))
     x, y = box.left / reduction - left, box.top / reduction - top
     inner = (x, y, x + box.width / reduction, y + box.height / reduction)
-    return as_pixels(part.resize((side, side), FILTERS[filter], box=inner))
+    return resample(part, side, FILTERS[filter], inner)
 
 
 def flip(image: Pixels) -> Pixels:

@@ -19,6 +19,7 @@ from beam_jobs.pixels.colours import as_picture, as_pixels
 from beam_jobs.pixels.filters import Pixels
 from beam_jobs.pixels.images import FILTERS, Box
 from beam_jobs.pixels.rejects import Reject
+from beam_jobs.pixels.resampling import resample
 
 Landmarks = tuple[float, ...]
 """x and y of the five points, one after the other; empty where unknown."""
@@ -125,7 +126,7 @@ def cut_face(image: Pixels, square: FaceSquare, side: int, filter: str = "lanczo
     factor = max(1, int(square.side / (_SHRINK_GAP * side)))
     square = square.shrunk(factor)
     dense = side * max(2, math.ceil(square.side / side))
-    return as_pixels(_turned(image, factor, square, dense).resize((side, side), FILTERS[filter]))
+    return resample(_turned(image, factor, square, dense), side, FILTERS[filter], (0, 0, dense, dense))
 
 
 def _turned(image: Pixels, factor: int, square: FaceSquare, side: int) -> Image.Image:
