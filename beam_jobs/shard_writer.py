@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
+import os
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -283,6 +284,8 @@ def _replacing(draft: Path, name: str) -> Iterator[BinaryIO]:
     try:
         with partial.open("wb") as stream:
             yield stream
+            stream.flush()
+            os.fsync(stream.fileno())  # here, where other shards go on meanwhile, not one after the other at the end
         partial.replace(draft / name)
     finally:
         partial.unlink(missing_ok=True)

@@ -117,6 +117,8 @@ def _header(number: int, inner: bytes, size: int) -> bytes:
 
 
 def _pack_int64(values: Sequence[int]) -> bytes:
+    if len(values) == 1:
+        return _varint(_twos_complement(operator.index(values[0])))
     try:
         packed = bytes(values)
     except (ValueError, TypeError):  # one is no byte, or no int

@@ -90,8 +90,11 @@ class _Plan:
         for band in self._down:
             np.matmul(band.weights, rows[band.low : band.high], out=result[band.start : band.stop])
         _clip(result)
-        pixels = result.astype(np.uint8).reshape(size, channels, size)  # rounds down
-        return np.ascontiguousarray(pixels.transpose(0, 2, 1))
+        pixels = np.empty((size, size, channels), np.uint8)
+        planes = result.astype(np.uint8).reshape(size, channels, size)  # rounds down
+        for channel in range(channels):  # half the time of one transposed copy
+            pixels[:, :, channel] = planes[:, channel]
+        return pixels
 
     @functools.cached_property
     def _buffers(self) -> tuple[Matrix, Matrix, Matrix]:
@@ -124,8 +127,7 @@ _PLANS = _Plans()
 def _clip(values: Matrix) -> None:
     """Make of sums what becomes Pillow's `clip8` of them when it is rounded down."""
     values += 0.5
-    np.maximum(values, 0.0, out=values)
-    np.minimum(values, 255.0, out=values)
+    np.clip(values, 0.0, 255.0, out=values)
 
 
 def _bands(weights: Matrix, order: Literal["C", "F"]) -> list[_Band]:
