@@ -20,6 +20,7 @@ from beam_jobs.books import (
     write_dropped,
     write_names,
 )
+from beam_jobs.early import MIN_PICTURES_FOR_PROCESSES
 from beam_jobs.monitor import run_watched
 from beam_jobs.names import Names
 from beam_jobs.pixels.duplicates import Entry, find_duplicates
@@ -32,10 +33,6 @@ from gan_core.config import DataConfig
 from gan_core.errors import StageFailed
 from gan_core.normalization import Normalization
 from gan_core.progress import ReportProgress
-
-# Below this many pictures, processes cost more than they save, even where each picture is large: on two cores they
-# start while Beam is imported, and slow that down by 0.3 s.
-MIN_PICTURES_FOR_PROCESSES = 64
 
 _ROUNDS = 4  # prepared, without duplicates, normalized, and once again where an interrupted job left other shards
 _LOG = logging.getLogger(__name__)

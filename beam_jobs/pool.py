@@ -2,7 +2,7 @@
 
 Beam's own worker processes import Beam, which takes longer than a small job, and its runner waits for ever for one that
 was killed. These import Pillow and NumPy, begin while the launcher still imports Beam, and one that is killed ends the
-job with an error.
+job with an error. This module imports neither, so that they can be started first of all.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from beam_jobs.books import record_failure
-from gan_core.errors import StageFailed
 from gan_core.spawning import lean_start
 
 
@@ -32,6 +30,20 @@ class _Pool:
 
 # Beam hands a function on as a pickle, even within one process: the pool that it waits for is found by name.
 _OPEN: dict[str, _Pool] = {}
+_WARM: list[ProcessPoolExecutor] = []
+
+
+@contextlib.contextmanager
+def warm(processes: int) -> Iterator[None]:
+    """Start the processes for the first `open_pool` of the block at once: they import while the source is listed."""
+    executor = _started(processes)
+    _WARM.append(executor)
+    try:
+        yield
+    finally:
+        if executor in _WARM:
+            _WARM.remove(executor)
+            executor.shutdown()
 
 
 @contextlib.contextmanager
@@ -44,15 +56,10 @@ def open_pool(processes: int) -> Iterator[str]:
     if processes < 2:
         yield ""
         return
-    # `spawn`, never `fork`: the caller may hold the threads of TensorFlow, Beam or Prefect.
-    context = multiprocessing.get_context("spawn")
     name = uuid.uuid4().hex
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_start) as executor:
+    with _WARM.pop() if _WARM else _started(processes) as executor:
         _OPEN[name] = _Pool(executor)
         try:
-            with lean_start():
-                for _ in range(processes):  # each starts one, as none is idle yet
-                    executor.submit(_nothing)
             yield name
         except BaseException:
             executor.shutdown(wait=False, cancel_futures=True)
@@ -72,11 +79,24 @@ def wait(pool: str, draft: Path, shard: str) -> None:
     try:
         _OPEN[pool].running[shard].result()
     except BrokenProcessPool:
+        from beam_jobs.books import record_failure
+        from gan_core.errors import StageFailed
+
         message = (
             "a worker process of the Beam job was killed (out of memory? the kernel's log says: dmesg); "
             "finished shards are kept, run the same command again"
         )
         record_failure(draft, "pool", StageFailed(message))
+
+
+def _started(processes: int) -> ProcessPoolExecutor:
+    # `spawn`, never `fork`: the caller may hold the threads of TensorFlow, Beam or Prefect.
+    context = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_start)
+    with lean_start():
+        for _ in range(processes):  # each starts one, as none is idle yet
+            executor.submit(_nothing)
+    return executor
 
 
 def _submitted(executor: ProcessPoolExecutor, work: Callable[[str], None], shard: str) -> Future[None]:

@@ -50,6 +50,8 @@ from gan_core.object_store import objects as stores
 from gan_core.paths import is_remote
 from gan_core.records import Feature, decode_example, encode_example, read_records, write_record
 
+_BUFFER_BYTES = 1 << 20  # one call of the system for some eighty records of 64x64 pixels
+
 
 @dataclass(frozen=True)
 class ShardJob:
@@ -282,7 +284,7 @@ def _replacing(draft: Path, name: str) -> Iterator[BinaryIO]:
         return
     partial = draft / WORK / f"{name}.{uuid.uuid4().hex}.part"
     try:
-        with partial.open("wb") as stream:
+        with partial.open("wb", _BUFFER_BYTES) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())  # here, where other shards go on meanwhile, not one after the other at the end

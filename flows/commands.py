@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flows import presets
@@ -83,16 +84,24 @@ def _order(own: Terminal, config: RunConfig) -> Order:
 
 def _stage(own: Terminal, display: Display, name: str, order: Order) -> StageResult:
     start = time.monotonic()
-    if name == "prepare":  # to list a large source takes seconds, so it is done once
+    with _listed(order) if name == "prepare" else contextlib.nullcontext(order) as ready:
+        display.started(name, shown(folder_of(ready, name)), 1)
+        with redirected(None if own.verbose else new_log(local_root(order.data_root), name)):
+            result = STAGES[name](ready, display.progress)
+    display.finished(result, time.monotonic() - start)
+    return result
+
+
+@contextlib.contextmanager
+def _listed(order: Order) -> Iterator[Order]:
+    """Yield the order with its source listed: once, as it may take seconds. Processes start meanwhile."""
+    from beam_jobs import early
+
+    with early.processes(order.config.data, order.beam_args):
         from beam_jobs.sources.registry import look
 
         listed = look(order.config.data, local_root(order.data_root))
-        order = dataclasses.replace(order, source=listed.summary, listed=listed)
-    display.started(name, shown(folder_of(order, name)), 1)
-    with redirected(None if own.verbose else new_log(local_root(order.data_root), name)):
-        result = STAGES[name](order, display.progress)
-    display.finished(result, time.monotonic() - start)
-    return result
+        yield dataclasses.replace(order, source=listed.summary, listed=listed)
 
 
 def _through_prefect(own: Terminal, display: Display, order: Order) -> list[StageResult]:

@@ -41,7 +41,7 @@ def encode_example(features: Mapping[str, Feature]) -> bytes:
     for name in sorted(features):
         kind, payload = _payload(features[name])
         parts += (_frame(name, kind, len(payload)), payload)
-    return _FIELD_1 + _varint(sum(map(len, parts))) + b"".join(parts)
+    return b"".join((_FIELD_1, _varint(sum(map(len, parts))), *parts))
 
 
 def decode_example(data: bytes) -> dict[str, bytes | list[int] | list[float]]:

@@ -6,8 +6,6 @@ import io
 import logging
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -105,18 +103,13 @@ def decode_reduced(
     with _open(data, bounds.max_pixels) as image:
         bounds.check_size(*image.size)
         _check_aspect_early(image, bounds)
-        size = image.size
-        with _decoder_errors():
-            reduction = _reduce(image, keep_side)
-            loaded = _load(image, data, bounds.max_pixels)
-            if reduction == 1:
-                size = loaded.size  # an icon may hold a larger picture than it says
-                bounds.check_size(*size)
-            orientation = _orientation(image)
-            width, height = size[::-1] if orientation in _LYING else size
-            bounds.check_aspect(width, height)
-            picture = to_srgb8(_turned(loaded, orientation), background)
-    return Decoded(with_channels(picture, channels), width, height, reduction)
+        try:
+            return _decoded(image, data, channels, background, bounds, keep_side)
+        except (Reject, MemoryError):
+            raise
+        except Exception as error:  # Pillow's plugins raise a dozen types on damaged files
+            text = _describe(error)
+            raise Reject("truncated" if "truncated" in text.lower() else "damaged", text) from None
 
 
 def quiet_pillow() -> None:
@@ -144,6 +137,22 @@ def _open(data: bytes, max_pixels: int) -> ImageFile.ImageFile:
         raise Reject("too-large", _describe(error)) from None
     except Exception as error:
         raise Reject("damaged", _describe(error)) from None
+
+
+def _decoded(
+    image: ImageFile.ImageFile, data: bytes, channels: int, background: str, bounds: Bounds, keep_side: int
+) -> Decoded:
+    size = image.size
+    reduction = _reduce(image, keep_side)
+    loaded = _load(image, data, bounds.max_pixels)
+    if reduction == 1:
+        size = loaded.size  # an icon may hold a larger picture than it says
+        bounds.check_size(*size)
+    orientation = _orientation(image)
+    width, height = size[::-1] if orientation in _LYING else size
+    bounds.check_aspect(width, height)
+    picture = to_srgb8(_turned(loaded, orientation), background)
+    return Decoded(with_channels(picture, channels), width, height, reduction)
 
 
 def _reduce(image: ImageFile.ImageFile, keep_side: int) -> int:
@@ -188,18 +197,6 @@ def _check_aspect_early(image: Image.Image, bounds: Bounds) -> None:
             bounds.check_aspect(*upright)
     else:
         bounds.check_aspect(*(lying if _orientation(image) in _LYING else upright))
-
-
-@contextmanager
-def _decoder_errors() -> Iterator[None]:
-    """Turn whatever a decoder raises into a reject: Pillow's plugins raise a dozen types on damaged files."""
-    try:
-        yield
-    except (Reject, MemoryError):
-        raise
-    except Exception as error:
-        text = _describe(error)
-        raise Reject("truncated" if "truncated" in text.lower() else "damaged", text) from None
 
 
 def _describe(error: Exception) -> str:

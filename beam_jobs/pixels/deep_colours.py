@@ -17,6 +17,7 @@ Pixels = npt.NDArray[np.uint8]
 # 8-bit mode. The raw mode of the wrong byte order is therefore a picture of the lower bytes.
 _OTHER_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
 _BANDS = frozenset({"RGB", "RGBA", "RGBX", "CMYK", "R", "G", "B", "A", "C", "M", "Y", "K"})
+_DEEP_FORMATS = frozenset({"PNG", "TIFF"})
 _ROW_BLOCK_PIXELS = 1 << 19
 
 
@@ -28,7 +29,7 @@ def by_rows(function: Callable[[npt.NDArray[np.generic]], Pixels], pixels: npt.N
 
 def is_deep_colour(image: Image.Image) -> bool:
     """Whether an opened picture, not loaded yet, has 16 bits in each of several channels (PNG, TIFF)."""
-    return _lower_tiles(image) is not None
+    return image.format in _DEEP_FORMATS and _lower_tiles(image) is not None
 
 
 def merge_deep(upper: ImageFile.ImageFile, lower: ImageFile.ImageFile) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,8 +27,7 @@ class Bounds:
     @classmethod
     def of(cls, config: DataConfig) -> Bounds:
         """Return the bounds that `data.max_megapixels`, `min_side`, `min_aspect` and `max_aspect` ask for."""
-        max_pixels = round(config.max_megapixels * 1_000_000)
-        return cls(max_pixels, config.min_side, config.min_aspect, config.max_aspect)
+        return _bounds(config.max_megapixels, config.min_side, config.min_aspect, config.max_aspect)
 
     def check_size(self, width: int, height: int) -> None:
         """Raise Reject `too-large` or `too-small`."""
@@ -44,6 +44,11 @@ class Bounds:
             raise Reject("wrong-aspect", f"{width}x{height} is {aspect:.3f}, data.min_aspect is {self.min_aspect:g}")
         if 0 < self.max_aspect < aspect:
             raise Reject("wrong-aspect", f"{width}x{height} is {aspect:.3f}, data.max_aspect is {self.max_aspect:g}")
+
+
+@functools.lru_cache(maxsize=4)  # the same for all pictures of a data set
+def _bounds(max_megapixels: float, min_side: int, min_aspect: float, max_aspect: float) -> Bounds:
+    return Bounds(round(max_megapixels * 1_000_000), min_side, min_aspect, max_aspect)
 
 
 def luminance(image: Pixels) -> Pixels:

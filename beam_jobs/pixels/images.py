@@ -5,6 +5,7 @@ The named crops are those of published protocols; docs/data.md has the table wit
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +62,7 @@ def cut(image: Pixels, box: Box) -> Pixels:
     return image[box.top : box.top + box.height, box.left : box.left + box.width]
 
 
+@functools.lru_cache(maxsize=64)  # one source has few sizes
 def crop_box(width: int, height: int, name: str) -> Box:
     """Return what the crop `name` takes from a picture of width x height pixels; any name but `landmarks`.
 

@@ -61,16 +61,14 @@ class FaceSquare:
 
 def scaled(landmarks: Landmarks, width: int, height: int) -> Landmarks:
     """Return points in pixels, of points relative to width and height."""
-    return tuple(value for x, y in _pairs(landmarks) for value in (x * width, y * height))
+    return tuple([value for x, y in _pairs(landmarks) for value in (x * width, y * height)])
 
 
 def boxed(points: Landmarks, box: Box, side: int) -> Landmarks:
     """Return where points of a picture come to lie when `box` is cut out and resized to `side` x `side` pixels."""
-    return tuple(
-        value
-        for x, y in _pairs(points)
-        for value in ((x - box.left) * side / box.width, (y - box.top) * side / box.height)
-    )
+    left, top, width, height = box.left, box.top, box.width, box.height
+    placed = [value for x, y in _pairs(points) for value in ((x - left) * side / width, (y - top) * side / height)]
+    return tuple(placed)
 
 
 def mirrored(points: Landmarks, width: int) -> Landmarks:

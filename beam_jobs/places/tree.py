@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import stat
@@ -44,12 +45,16 @@ class Tree:
         """See `Place.open_other`."""
         return (self.path / name).open("rb")
 
+    @functools.cached_property
+    def _base(self) -> str:
+        return f"{self.path}/{self.folder}" if self.folder else f"{self.path}"  # texts, as in `_walk`
+
     def read(self, ref: ImageRef) -> bytes:
         """Return the bytes of a listed picture; see `Reader.read`."""
-        base = os.path.join(self.path, self.folder)  # noqa: PTH118  # texts, as in `_walk`
-        path = os.path.join(base, ref.key)  # noqa: PTH118
+        base = self._base
+        path = f"{base}/{ref.key}"
         if "\\x" in ref.key and not Path(path).exists():
-            path = os.path.join(base, _unescape(ref.key))  # noqa: PTH118
+            path = f"{base}/{_unescape(ref.key)}"
         try:
             with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
                 facts = os.fstat(stream.fileno())

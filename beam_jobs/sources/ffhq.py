@@ -10,7 +10,6 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -106,7 +105,7 @@ class FfhqSource:
         for key in sorted(self._found.stamps):
             if (number := _number(key)) is not None and number not in refs:
                 split = "train" if number < TRAIN_COUNT else "validation"
-                refs[number] = replace(self._found.ref(key), split=split)
+                refs[number] = self._found.ref(key)._replace(split=split)
         return refs
 
     def list(self) -> list[ImageRef]:
@@ -159,7 +158,7 @@ def _with_facts(numbered: Mapping[int, ImageRef], file: TextFile, licences: Coll
         licence = sys.intern(licence)  # one of five texts, 70,000 times
         known[licence] += 1
         if number in numbered:
-            listed[number] = replace(numbered[number], licence=licence, author=author, landmarks=landmarks_of(record))
+            listed[number] = numbered[number]._replace(licence=licence, author=author, landmarks=landmarks_of(record))
     for licence in licences:
         if licence not in known:
             there = ", ".join(f"'{name}' ({count})" for name, count in sorted(known.items()))

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,7 +47,7 @@ def test_celeba_layouts_are_the_same_pictures(tmp_path: Path) -> None:
             summary, refs = survey(open_source(config, tmp_path), config)
             assert (summary.kind, summary.name) == ("celeba", "celeba")
             assert summary.counts == {"train": 4, "validation": 1, "test": 1}, path
-            assert [replace(ref, stamp="") for ref in refs] == [
+            assert [ref._replace(stamp="") for ref in refs] == [
                 ImageRef(f"{index:06d}.jpg", split, "", (index % 2, 1), 100 + index)
                 for index, split in enumerate(["train"] * 4 + ["validation", "test"], start=1)
             ]
@@ -69,7 +68,7 @@ def test_celeba_in_one_archive(tmp_path: Path, packed: str) -> None:
     alone.mkdir()
     for path in release.glob("*.txt"):
         shutil.copy(path, alone)
-    expected = [replace(ref, stamp="") for ref in listed(DataConfig(path=str(release)), tmp_path)]
+    expected = [ref._replace(stamp="") for ref in listed(DataConfig(path=str(release)), tmp_path)]
     assert expected[5].landmarks[:2] == (66 / 178, 109 / 218)
     remarks = [
         "files that are not pictures by their extension: 1 (.txt: 1)",
@@ -83,7 +82,7 @@ def test_celeba_in_one_archive(tmp_path: Path, packed: str) -> None:
         source = open_source(DataConfig(path=str(path)), tmp_path)
         refs = list(source.list())
         assert (source.kind, source.notes) == ("celeba", notes)
-        assert [replace(ref, stamp="", span=()) for ref in refs] == expected
+        assert [ref._replace(stamp="", span=()) for ref in refs] == expected
         assert [source.reader().read(ref) for ref in refs] == [*images.values()]
 
 

@@ -74,7 +74,7 @@ def test_layouts_are_found_on_a_store(bucket: Path, tmp_path: Path, write: Calla
     listed = []
     for path in (local, remote):
         source = open_source(DataConfig(kind="auto", path=str(path)), tmp_path)
-        listed.append((source.kind, source.name, [replace(ref, stamp="", span=()) for ref in source.list()]))
+        listed.append((source.kind, source.name, [ref._replace(stamp="", span=()) for ref in source.list()]))
         assert source.attribute_names == (("Odd", "Face") if source.kind == "celeba" else ())
     assert listed[1] == listed[0]
     assert listed[0][0] == ("ffhq" if write is ffhq else "celeba")
