@@ -45,7 +45,7 @@ _ALL = ("loop", "limit", "dataset_tool", "faceloom")
 _SCALED = ("loop", "limit", "limit-scaled", "dataset_tool", "faceloom")  # libjpeg alone can decode at a fraction
 
 FULL = Plan(
-    compare=((5_000, 2, _ALL), (20_000, 3, _ALL), (50_000, 1, ("limit", "faceloom"))),
+    compare=((5_000, 3, _ALL), (20_000, 5, _ALL), (50_000, 4, ("limit", "faceloom"))),
     # More JPEGs than PNGs: they take a fraction of the time, which must stand out from that of the start.
     large={".jpg": ((200, 2, _SCALED), (800, 2, _SCALED)), ".png": ((100, 2, _ALL), (400, 2, _ALL))},
     growth=((2_000, 5), (5_000, 3), (20_000, 2), (50_000, 1), (200_000, 1)),

@@ -60,7 +60,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         epilog="Without --all, --only and --inputs, tables and plots are made again from the results that --out has.",
     )
-    parser.add_argument("--all", action="store_true", help="every experiment, about 20 minutes on two quiet cores")
+    parser.add_argument("--all", action="store_true", help="every experiment, about 25 minutes on two quiet cores")
     parser.add_argument("--only", nargs="+", default=[], choices=EXPERIMENTS, help="these experiments alone")
     parser.add_argument("--inputs", action="store_true", help="make all pictures: some minutes, the first time")
     parser.add_argument(
