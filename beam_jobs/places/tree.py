@@ -86,24 +86,23 @@ def _walk(top: Path) -> Iterator[tuple[str, os.stat_result | None]]:
             if (facts.st_dev, facts.st_ino) in seen:
                 continue
             seen.add((facts.st_dev, facts.st_ino))
-            with os.scandir(folder) as scanned:
-                entries = sorted(scanned, key=lambda entry: entry.name)
+            names = sorted(os.listdir(folder))  # entries of `os.scandir` take twenty times the memory  # noqa: PTH208
         except OSError as error:
             raise ConfigError(f"the folder '{top / inside}' cannot be read: {error.strerror}") from None
         folders = []
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name in JUNK_FOLDERS:
+        for name in names:
+            if name.startswith(".") or name in JUNK_FOLDERS:
                 continue
-            name = inside + entry.name
+            path = inside + name
             try:
-                facts = entry.stat()
+                facts = os.stat(f"{top}/{path}")  # noqa: PTH116
             except OSError:  # a dangling or circular link: listed, so that it is rejected by name
-                yield name, None
+                yield path, None
                 continue
             if stat.S_ISDIR(facts.st_mode):
-                folders.append(f"{name}/")
+                folders.append(f"{path}/")
             elif stat.S_ISREG(facts.st_mode):  # opening a FIFO would wait for ever
-                yield name, facts
+                yield path, facts
         pending.extend(reversed(folders))
 
 

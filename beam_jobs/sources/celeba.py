@@ -8,7 +8,7 @@ lists as .csv), unpacked or as its archive.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import truediv
 from pathlib import Path
 from typing import ClassVar
@@ -20,7 +20,7 @@ from beam_jobs.sources import celeba_lists
 from beam_jobs.sources.base import Reader, source_path
 from gan_core.config import DataConfig
 from gan_core.errors import ConfigError
-from gan_core.handoff import ImageRef, SourceSummary
+from gan_core.handoff import SPLITS, ImageRef, SourceSummary
 from gan_core.progress import ReportProgress
 
 IMAGE_FOLDER = "img_align_celeba"
@@ -88,26 +88,29 @@ class CelebaSource:
 
     def list(self) -> Iterator[ImageRef]:
         """See `Source.list`. Raises DataError when one of the text files is malformed."""
-        lists = celeba_lists.read(self._find, set(map(_stem, self._found.stamps)))
+        stems = dict.fromkeys(map(_stem, self._found.stamps))
+        rows = {stem: row for row, stem in enumerate(stems)}
+        lists = celeba_lists.read(self._find, rows)
         self.attribute_names = lists.attribute_names
         self.notes = self._everything.notes(self._used) + lists.notes
         if outside := len(self._everything.stamps) - len(self._found.stamps):
             self.notes.append(f"pictures outside {IMAGE_FOLDER}, left out: {outside}")
-        return self._refs(lists)
+        return self._refs(lists, rows)
 
-    def _refs(self, lists: celeba_lists.Lists) -> Iterator[ImageRef]:
+    def _refs(self, lists: celeba_lists.Lists, rows: Mapping[str, int]) -> Iterator[ImageRef]:
         unknown, sides = (-1,) * len(lists.attribute_names), (celeba_lists.WIDTH, celeba_lists.HEIGHT) * 5
         spans = self._found.spans
         for name, stamp in sorted(self._found.stamps.items()):
-            stem = _stem(name)
-            attributes, pixels = lists.attributes.get(stem), lists.landmarks.get(stem)
+            row = rows[_stem(name)]
+            (split,) = lists.splits.get(row) or (SPLITS.index("train"),)
+            (identity,) = lists.identities.get(row) or (-1,)
             yield ImageRef(
                 name,
-                lists.splits.get(stem, "train"),
+                SPLITS[split],
                 stamp,
-                unknown if attributes is None else tuple(attributes),
-                lists.identities.get(stem, -1),
-                landmarks=tuple(map(truediv, pixels, sides)) if pixels else (),
+                lists.attributes.get(row) or unknown,
+                identity,
+                landmarks=tuple(map(truediv, lists.landmarks.get(row), sides)),
                 span=spans.get(name, ()),
             )
 

@@ -7,11 +7,13 @@ of the whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from beam_jobs.places.texts import TextFile
 from gan_core.errors import DataError
+from gan_core.handoff import SPLITS
 
 ATTRIBUTES, PARTITION, IDENTITY = "list_attr_celeba", "list_eval_partition", "identity_CelebA"
 LANDMARKS = "list_landmarks_align_celeba"
@@ -20,40 +22,67 @@ LISTS = (ATTRIBUTES, PARTITION, IDENTITY, LANDMARKS)
 WIDTH, HEIGHT = 178, 218  # of the pictures that the landmarks are written for
 
 _COORDINATES = 10
-_SPLITS = {"0": "train", "1": "validation", "2": "test"}
+_PARTITION = {name: SPLITS.index(split) for name, split in (("0", "train"), ("1", "validation"), ("2", "test"))}
+_BLOCK_CHARACTERS = 1 << 20
 _SIGNS = {"1": 1, "-1": 0}
+
+
+class Column:
+    """The same number of whole numbers for each picture that a list names, in one array.
+
+    For 202,599 pictures they take a sixth of the memory of tuples by name.
+    """
+
+    def __init__(self, typecode: str, width: int, pictures: int) -> None:
+        self._values = array(typecode, [0]) * (width * pictures)
+        self._width = width
+        self._listed = bytearray(pictures)
+
+    def put(self, row: int, values: Iterable[int]) -> None:
+        """Set the numbers of one picture. Raises OverflowError when one is too large."""
+        self._values[row * self._width : (row + 1) * self._width] = array(self._values.typecode, values)
+        self._listed[row] = 1
+
+    def get(self, row: int) -> tuple[int, ...]:
+        """Return the numbers of one picture; () where it is not listed."""
+        return tuple(self._values[row * self._width : (row + 1) * self._width]) if self._listed[row] else ()
+
+    def listed(self) -> int:
+        """Return how many pictures are."""
+        return sum(self._listed)
 
 
 @dataclass(frozen=True)
 class Lists:
-    """What the text files say, by the picture's name without extension; landmarks in pixels of 178x218.
+    """What the text files say, by the picture's row; landmarks in pixels of 178x218.
 
-    A byte for each attribute and whole numbers, which take a quarter of the memory of what `ImageRef` has.
+    Attributes:
+        splits: an index into SPLITS.
     """
 
     attribute_names: tuple[str, ...]
-    attributes: Mapping[str, bytes]
-    splits: Mapping[str, str]
-    identities: Mapping[str, int]
-    landmarks: Mapping[str, tuple[int, ...]]
+    attributes: Column
+    splits: Column
+    identities: Column
+    landmarks: Column
     notes: list[str]
 
 
-def read(find: Callable[[Sequence[str]], TextFile | None], stems: Collection[str]) -> Lists:
-    """Read each of the four files that there is; keep the lines of `stems`.
+def read(find: Callable[[Sequence[str]], TextFile | None], rows: Mapping[str, int]) -> Lists:
+    """Read each of the four files that there is; keep the lines of the pictures that there are.
 
     Args:
         find: returns the first file of the given names that is there.
-        stems: names of the pictures, without extension.
+        rows: name of each picture, without extension -> its row, from 0.
 
     Raises:
         DataError: a line is malformed or a file lists none of the pictures; it names file, line and value.
     """
     files = {name: find((f"{name}.txt", f"{name}.csv")) for name in LISTS}
-    attribute_names, attributes = _read_attributes(files[ATTRIBUTES], stems)
-    splits = _read_partition(files[PARTITION], stems)
-    identities = _read_identities(files[IDENTITY], stems)
-    landmarks = _read_landmarks(files[LANDMARKS], stems)
+    attribute_names, attributes = _read_attributes(files[ATTRIBUTES], rows)
+    splits = _read_partition(files[PARTITION], rows)
+    identities = _read_identities(files[IDENTITY], rows)
+    landmarks = _read_landmarks(files[LANDMARKS], rows)
     notes = []
     for name, listed, consequence in (
         (ATTRIBUTES, attributes, "their attributes are -1"),
@@ -61,61 +90,61 @@ def read(find: Callable[[Sequence[str]], TextFile | None], stems: Collection[str
         (IDENTITY, identities, "their identity is -1"),
         (LANDMARKS, landmarks, "they have no landmarks"),
     ):
-        if listed and len(listed) < len(stems):
-            notes.append(f"pictures that {name} does not list: {len(stems) - len(listed)}; {consequence}")
+        if 0 < listed.listed() < len(rows):
+            notes.append(f"pictures that {name} does not list: {len(rows) - listed.listed()}; {consequence}")
     return Lists(attribute_names, attributes, splits, identities, landmarks, notes)
 
 
-def _read_attributes(file: TextFile | None, stems: Collection[str]) -> tuple[tuple[str, ...], dict[str, bytes]]:
+def _read_attributes(file: TextFile | None, rows: Mapping[str, int]) -> tuple[tuple[str, ...], Column]:
     if file is None:
-        return (), {}
+        return (), Column("B", 0, len(rows))
     names, lines = _table(file, "the names of the attributes")
-    attributes = {}
+    attributes = Column("B", len(names), len(rows))
     for number, stem, values in lines:
         if len(values) != len(names):
             raise _malformed(file, number, f"{len(values)} values", f"{len(names)}, one for each attribute")
-        if stem in stems:
+        if (row := rows.get(stem)) is not None:
             try:
-                attributes[stem] = bytes(map(_SIGNS.__getitem__, values))
+                attributes.put(row, bytes(map(_SIGNS.__getitem__, values)))
             except KeyError as error:
                 raise _malformed(file, number, error.args[0], "1 or -1") from None
     _check_overlap(file, attributes)
     return tuple(names), attributes
 
 
-def _read_landmarks(file: TextFile | None, stems: Collection[str]) -> dict[str, tuple[int, ...]]:
-    landmarks: dict[str, tuple[int, ...]] = {}
+def _read_landmarks(file: TextFile | None, rows: Mapping[str, int]) -> Column:
+    landmarks = Column("q", _COORDINATES, len(rows))
     if file is None:
         return landmarks
     _, lines = _table(file, "the names of the coordinates")
     for number, stem, values in lines:
         if len(values) != _COORDINATES:
             raise _malformed(file, number, f"{len(values)} values", f"{_COORDINATES}, x and y of five points")
-        if stem in stems:
+        if (row := rows.get(stem)) is not None:
             try:
-                landmarks[stem] = tuple(map(int, values))
-            except ValueError:
+                landmarks.put(row, map(int, values))
+            except (ValueError, OverflowError):
                 raise _malformed(file, number, " ".join(values), "whole numbers of pixels") from None
     _check_overlap(file, landmarks)
     return landmarks
 
 
-def _read_partition(file: TextFile | None, stems: Collection[str]) -> dict[str, str]:
-    splits = {}
-    for number, stem, value in _pairs(file, stems):
-        if value not in _SPLITS:
+def _read_partition(file: TextFile | None, rows: Mapping[str, int]) -> Column:
+    splits = Column("B", 1, len(rows))
+    for number, row, value in _pairs(file, rows):
+        if value not in _PARTITION:
             raise _malformed(file, number, value, "0 (train), 1 (validation) or 2 (test)")
-        splits[stem] = _SPLITS[value]
+        splits.put(row, (_PARTITION[value],))
     _check_overlap(file, splits)
     return splits
 
 
-def _read_identities(file: TextFile | None, stems: Collection[str]) -> dict[str, int]:
-    identities = {}
-    for number, stem, value in _pairs(file, stems):
+def _read_identities(file: TextFile | None, rows: Mapping[str, int]) -> Column:
+    identities = Column("q", 1, len(rows))
+    for number, row, value in _pairs(file, rows):
         if not (value.isascii() and value.isdigit() and len(value) < 19):
             raise _malformed(file, number, value, "the number of a person")
-        identities[stem] = int(value)
+        identities.put(row, (int(value),))
     _check_overlap(file, identities)
     return identities
 
@@ -134,23 +163,24 @@ def _table(file: TextFile, columns: str) -> tuple[list[str], Iterator[tuple[int,
     return names, ((number, row[0].partition(".")[0], row[1:]) for number, row in lines)
 
 
-def _pairs(file: TextFile | None, stems: Collection[str]) -> Iterator[tuple[int, str, str]]:
+def _pairs(file: TextFile | None, rows: Mapping[str, int]) -> Iterator[tuple[int, int, str]]:
+    """Yield (line number, row of the picture, value)."""
     if file is None:
         return
     lines = _rows(file)
     if file.suffix == ".csv":
         next(lines, None)  # column names
-    for number, row in lines:
-        if len(row) != 2:
-            raise _malformed(file, number, " ".join(row), "a file name and a number")
-        if (stem := row[0].partition(".")[0]) in stems:
-            yield number, stem, row[1]
+    for number, columns in lines:
+        if len(columns) != 2:
+            raise _malformed(file, number, " ".join(columns), "a file name and a number")
+        if (row := rows.get(columns[0].partition(".")[0])) is not None:
+            yield number, row, columns[1]
 
 
 def _rows(file: TextFile) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number from 1, columns) of every line that is not blank."""
     with_commas = file.suffix == ".csv"
-    for number, line in enumerate(file.text().splitlines(), start=1):
+    for number, line in enumerate(_lines(file.text()), start=1):
         if not with_commas:
             columns = line.split()
         else:
@@ -159,8 +189,17 @@ def _rows(file: TextFile) -> Iterator[tuple[int, list[str]]]:
             yield number, columns
 
 
-def _check_overlap(file: TextFile | None, listed: Mapping[str, object]) -> None:
-    if file is not None and not listed:
+def _lines(text: str) -> Iterator[str]:
+    """Yield what `text.splitlines()` returns, without a list of 200,000 lines."""
+    start = 0
+    while start < len(text):
+        stop = text.find("\n", start + _BLOCK_CHARACTERS) + 1 or len(text)
+        yield from text[start:stop].splitlines()
+        start = stop
+
+
+def _check_overlap(file: TextFile | None, listed: Column) -> None:
+    if file is not None and not listed.listed():
         raise DataError(f"{file.label} lists none of the pictures beside it; it belongs to another data set")
 
 
