@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from beam_jobs.sources import celeba_lists
 from beam_jobs.sources.base import survey
 from beam_jobs.sources.registry import fetch, look, open_source
 from gan_core.config import DataConfig
@@ -217,3 +218,11 @@ def test_celeba_lists_of_another_data_set(tmp_path: Path) -> None:
     (root / "identity_CelebA.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match=r"identity_CelebA.txt is not a text file \(byte 0\)"):
         look(DataConfig(path=str(root)), root)
+
+
+@pytest.mark.parametrize("text", ["", "a", "a\nb\n", "one\r\ntwo\r\n\r\nthree", "\n\n", "long line before\nx\ry\n"])
+def test_lines_are_those_of_splitlines(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the text is cut into blocks, no line is lost, doubled or divided."""
+    for block in range(1, 8):
+        monkeypatch.setattr(celeba_lists, "_BLOCK_CHARACTERS", block)
+        assert list(celeba_lists._lines(text)) == text.splitlines()
