@@ -14,27 +14,28 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from gan_core import models
+from gan_core.augment import adapted
 from gan_core.config import RunConfig
 from gan_core.errors import ArtifactError
-from gan_core.losses import LOSSES
 from gan_core.normalization import Normalization
+from gan_core.schedules import Schedule, ema_decay
+from gan_core.updates import LATENTS, Updates
 
 Tensor = Any
 State = dict[str, npt.NDArray[Any]]
 
 MEASURED = ("loss_g", "loss_d", "accuracy_real", "accuracy_fake")
 
-_EMA_RAMPUP = 0.05  # half-life at most this share of the images shown, so that the first weights are soon forgotten
 _SETTLE_BATCHES, _SETTLE_SIZE = 4, 64
-_LATENTS, _FLIPS = 1, 2  # what a random stream is for
+_ADAPT_STEPS = 4  # Karras et al. 2020 (arXiv:2006.06676), appendix D
 
 
 class Gan:
     """A generator and a discriminator in training.
 
-    The step number `t` determines latents and flips, so a step's result depends on the state and on `t` alone.
-    Real pictures are normalized as the data set's manifest says, pixel * scale + offset in each channel, and generated
-    ones come in the same range. Without a normalization it is [-1, 1].
+    The step number `t` determines latents, flips and augmentation, so a step's result depends on the state and on `t`
+    alone. Real pictures are normalized as the data set's manifest says, pixel * scale + offset in each channel, and
+    generated ones come in the same range. Without a normalization it is [-1, 1].
     """
 
     def __init__(self, config: RunConfig, normalization: Normalization | None = None) -> None:
@@ -49,6 +50,10 @@ class Gan:
         self.optimizer_g.build(self.generator.trainable_variables)
         self.optimizer_d.build(self.discriminator.trainable_variables)
         self.sums = tf.Variable(tf.zeros([len(MEASURED)]), trainable=False, name="sums")
+        self.strength = tf.Variable(train.augment_strength, trainable=False, dtype=tf.float32, name="strength")
+        self.signs = tf.Variable(tf.zeros([]), trainable=False, name="signs")
+        self.updates = Updates(config, self.normalization, self.generator, self.discriminator)
+        self._parts = train.batch_size // train.micro_batch if train.micro_batch else 1
         self._step = tf.function(self._train_step, jit_compile=train.xla)
         side, channels = config.data.resolution, config.data.channels
         signature = [
@@ -59,66 +64,125 @@ class Gan:
             self._train_steps, input_signature=signature
         )
 
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether the strength of the augmentation follows the discriminator."""
+        return bool(self.config.train.augment) and self.config.train.augment_target > 0
+
     def _train_steps(self, images: Tensor, first_step: Tensor) -> None:
         """Run one step for each batch. images: uint8 [steps, batch, H, W, C]; first_step: int64, counted from 0."""
         for index in tf.range(tf.shape(images)[0]):
             self._step(images[index], first_step + tf.cast(index, tf.int64))
 
     def _train_step(self, images: Tensor, step: Tensor) -> None:
-        """Update the discriminator, then the generator against the updated one, then the average.
-
-        The generated batch is made once and serves both updates; the generator's update needs no gradients of the
-        discriminator's weights.
-        """
-        train, loss = self.config.train, LOSSES[self.config.train.loss]
-        real = self._augment(images, step)
-        latents = tf.random.stateless_normal(
-            [train.batch_size, self.config.model.latent_size], self._seed(_LATENTS, step)
-        )
-        with tf.GradientTape() as generator_tape:
-            fake = self.generator(latents, training=True)
-        with tf.GradientTape() as tape:
-            logits = self.discriminator(tf.concat([real, fake], 0), training=True)
-            real_logits, fake_logits = tf.split(logits, 2)
-            loss_d = loss.discriminator(real_logits, fake_logits, train.label_smoothing)
-            scaled = self.optimizer_d.scale_loss(loss_d)
-        weights = self.discriminator.trainable_variables
-        self.optimizer_d.apply(tape.gradient(scaled, weights), weights)
-
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(fake)
-            loss_g = loss.generator(self.discriminator(fake, training=True))
-            scaled = self.optimizer_g.scale_loss(loss_g)
-        weights = self.generator.trainable_variables
-        gradients = generator_tape.gradient(fake, weights, output_gradients=tape.gradient(scaled, fake))
-        self.optimizer_g.apply(gradients, weights)
-
+        """Update the discriminator, then the generator against the updated one, then the average."""
+        self._set_schedules(step)
+        if self._parts == 1:
+            logits, loss_d, loss_g = self._whole_batch(images, step)
+        else:
+            logits, loss_d, loss_g = self._in_parts(images, step)
         self._average(step)
+        real_logits, fake_logits = tf.split(logits, 2)
+        if self.is_adaptive:
+            self._adapt(real_logits, step)
         accuracies = [
             tf.reduce_mean(tf.cast(real_logits > 0, tf.float32)),
             tf.reduce_mean(tf.cast(fake_logits < 0, tf.float32)),
         ]
         self.sums.assign_add(tf.stack([loss_g, loss_d, *accuracies]))
 
-    def _augment(self, images: Tensor, step: Tensor) -> Tensor:
-        """Normalize, and mirror each picture with probability 1/2 where `data.flip` is "train"."""
-        real = tf.cast(images, tf.float32) * self.normalization.scale + self.normalization.offset
-        if self.config.data.flip != "train":
-            return real
-        heads = tf.random.stateless_uniform([self.config.train.batch_size, 1, 1, 1], self._seed(_FLIPS, step)) < 0.5
-        return tf.where(heads, tf.reverse(real, [2]), real)
+    def _whole_batch(self, images: Tensor, step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Update both networks. The generated batch is made once and serves both.
+
+        Returns:
+            the discriminator's logits [2 batch, 1], the real ones first, and both losses.
+        """
+        real, latents, strength = self.updates.seen(images, step), self._latents(step), self._strength()
+        with tf.GradientTape() as tape:
+            fake = self.generator(latents, training=True)
+        gradients, logits, loss_d = self.updates.judge(real, fake, step, 0, strength, self.optimizer_d.scale_loss)
+        self.optimizer_d.apply(gradients, self.discriminator.trainable_variables)
+
+        slopes, loss_g = self.updates.convince(real, fake, step, 0, strength, self.optimizer_g.scale_loss)
+        weights = self.generator.trainable_variables
+        self.optimizer_g.apply(tape.gradient(fake, weights, output_gradients=slopes), weights)
+        return logits, loss_d, loss_g
+
+    def _in_parts(self, images: Tensor, step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Do what `_whole_batch` does with one part of the batch in memory at a time, by the mean of their gradients.
+
+        Generated pictures are made twice, once for each network: to keep them would need the memory that this saves.
+        Batch normalisation and anything else that looks at a whole batch sees a part.
+        """
+        parts, strength = self._parts, self._strength()
+        real = tf.reshape(self.updates.seen(images, step), [parts, -1, *images.shape[1:]])
+        latents = tf.reshape(self._latents(step), [parts, -1, self.config.model.latent_size])
+        weights = self.discriminator.trainable_variables
+        gradients, loss_d = [tf.zeros_like(weight) for weight in weights], tf.zeros([])
+        real_logits = tf.TensorArray(tf.float32, parts, element_shape=[real.shape[1], 1])
+        fake_logits = tf.TensorArray(tf.float32, parts, element_shape=[real.shape[1], 1])
+        for part in tf.range(parts):
+            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+            fake = self.generator(latents[part], training=True)
+            more, logits, loss = self.updates.judge(real[part], fake, step, part, strength, self.optimizer_d.scale_loss)
+            gradients = [one + other / parts for one, other in zip(gradients, more, strict=True)]
+            loss_d += loss / parts
+            real_logits = real_logits.write(part, logits[: real.shape[1]])
+            fake_logits = fake_logits.write(part, logits[real.shape[1] :])
+        self.optimizer_d.apply(gradients, weights)
+
+        weights = self.generator.trainable_variables
+        gradients, loss_g = [tf.zeros_like(weight) for weight in weights], tf.zeros([])
+        for part in tf.range(parts):
+            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+            with tf.GradientTape() as tape:
+                fake = self.generator(latents[part], training=True)
+            slopes, loss = self.updates.convince(real[part], fake, step, part, strength, self.optimizer_g.scale_loss)
+            more = tape.gradient(fake, weights, output_gradients=slopes)
+            gradients = [one + other / parts for one, other in zip(gradients, more, strict=True)]
+            loss_g += loss / parts
+        self.optimizer_g.apply(gradients, weights)
+        return tf.concat([real_logits.concat(), fake_logits.concat()], 0), loss_d, loss_g
+
+    def _latents(self, step: Tensor) -> Tensor:
+        shape = [self.config.train.batch_size, self.config.model.latent_size]
+        return tf.random.stateless_normal(shape, self.updates.seed(LATENTS, step))
+
+    def _strength(self) -> Tensor | float:
+        return self.strength.value() if self.is_adaptive else self.config.train.augment_strength
+
+    def _adapt(self, real_logits: Tensor, step: Tensor) -> None:
+        """Move the augmentation's strength every fourth step, by the signs of the logits since the last time."""
+        train = self.config.train
+        self.signs.assign_add(tf.reduce_mean(tf.sign(real_logits)))
+        if (step + 1) % _ADAPT_STEPS == 0:
+            images = _ADAPT_STEPS * train.batch_size
+            span_images = train.augment_kimg * 1000
+            mean_sign = self.signs / _ADAPT_STEPS
+            self.strength.assign(adapted(self.strength, mean_sign, train.augment_target, images, span_images))
+            self.signs.assign(0.0)
+
+    def _set_schedules(self, step: Tensor) -> None:
+        """Give the optimizers what the schedules say, where there are any."""
+        train = self.config.train
+        span, shown = train.schedule_kimg * 1000, step * train.batch_size
+        for optimizer, rate in ((self.optimizer_g, train.learning_rate_g), (self.optimizer_d, train.learning_rate_d)):
+            adam = getattr(optimizer, "inner_optimizer", optimizer)
+            if span and train.learning_rate_end != 1:
+                adam.learning_rate.assign(Schedule(rate, rate * train.learning_rate_end, span).at(shown))
+            if span and train.beta2_end:
+                adam.beta_2.assign(Schedule(train.beta2, train.beta2_end, span).at(shown))
 
     def _average(self, step: Tensor) -> None:
-        """Move the averaged generator's weights towards the trained one's.
-
-        Half-life in images with a ramp-up, as in NVlabs/stylegan3 training_loop.py.
-        """
+        """Move the averaged generator's weights towards the trained one's."""
         train = self.config.train
         decay: Tensor = 0.0
         if train.ema_halflife_kimg > 0:
-            shown = tf.cast(step + 1, tf.float32) * train.batch_size
-            halflife = tf.minimum(train.ema_halflife_kimg * 1000.0, shown * _EMA_RAMPUP)
-            decay = 0.5 ** (train.batch_size / tf.maximum(halflife, 1e-6))
+            images = train.ema_halflife_kimg * 1000
+            halflife = Schedule(images, images * train.ema_halflife_end, train.schedule_kimg * 1000)
+            shown = (step + 1) * train.batch_size
+            counted = tf.cast(step + 1, tf.float32) * train.batch_size
+            decay = ema_decay(halflife.at(shown), train.ema_rampup, counted, train.batch_size)
         weights = self.generator.trainable_variables
         for average, current in zip(self.averaged.trainable_variables, weights, strict=True):
             average.assign(current + (average - current) * decay)
@@ -142,9 +206,6 @@ class Gan:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
 
-    def _seed(self, stream: int, step: Tensor) -> Tensor:
-        return tf.random.experimental.stateless_fold_in(tf.constant([self.config.train.seed, stream], tf.int64), step)
-
     def measured(self, steps: int) -> dict[str, float]:
         """Return the means of `MEASURED` over the last `steps` steps, and start the next means."""
         means = self.sums.numpy() / steps
@@ -160,6 +221,8 @@ class Gan:
         }
         optimizers = {"optimizer_g": self.optimizer_g, "optimizer_d": self.optimizer_d}
         named: dict[str, Any] = {"sums": self.sums}
+        if self.is_adaptive:
+            named |= {"augment/strength": self.strength, "augment/signs": self.signs}
         for owner, network in networks.items():
             named |= {f"{owner}/{index:03d}/{v.name}": v for index, v in enumerate(network.variables)}
         for owner, optimizer in optimizers.items():
@@ -191,5 +254,7 @@ class Gan:
 def _adam(learning_rate: float, config: RunConfig) -> keras.optimizers.Optimizer:
     train = config.train
     adam = keras.optimizers.Adam(learning_rate, train.beta1, train.beta2, epsilon=1e-8)
+    if train.schedule_kimg and train.beta2_end:
+        adam.beta_2 = tf.Variable(train.beta2, trainable=False, dtype=tf.float32)
     # float16 gradients underflow below 6e-8; bfloat16 has the range of float32 and needs no scaling.
     return keras.optimizers.LossScaleOptimizer(adam) if train.precision == "mixed_float16" else adam

@@ -153,6 +153,8 @@ class Training:
             )
         now, steps = time.monotonic(), self.step - self.rate_step
         figures["images_per_second"] = steps * self.train.batch_size / (now - self.rate_started)
+        if self.gan.is_adaptive:
+            figures["augment_strength"] = float(self.gan.strength.numpy())
         self.rate_started, self.rate_step = now, self.step
         self.log.metrics({"images": self.images_seen, **figures, "seconds": self.seconds})
         total = self.train.total_steps * self.train.batch_size

@@ -29,9 +29,12 @@ NEEDS_TENSORFLOW = {
     "gan_core.gan",
     "gan_core.losses",
     "gan_core.models",
+    "gan_core.penalties",
     "gan_core.runlog",
     "gan_core.sampling",
+    "gan_core.schedules",
     "gan_core.training",
+    "gan_core.updates",
 }
 
 
@@ -86,7 +89,9 @@ def places(pattern: str, *, suffix: str = "") -> list[str]:
 def test_workers_and_light_modules_import_no_tensorflow() -> None:
     """All of beam_jobs, and gan_core up to the networks, load without TensorFlow and Keras."""
     modules = [module_name(path) for package in ("gan_core", "beam_jobs") for path in sources(package)]
-    light = [module for module in modules if module not in NEEDS_TENSORFLOW]
+    light = [
+        module for module in modules if not f"{module}.".startswith(tuple(f"{heavy}." for heavy in NEEDS_TENSORFLOW))
+    ]
     code = (
         "import importlib, sys\n"
         "for module in sys.argv[1:]:\n"
@@ -179,6 +184,16 @@ def test_loss_names_are_the_losses() -> None:
     from gan_core.losses import LOSSES
 
     assert choices("train", "loss") == set(LOSSES)
+
+
+def test_penalty_and_augmentation_names_are_what_there_is() -> None:
+    """`train.penalty` offers the penalties and none; `train.augment` takes exactly the augmentations."""
+    from gan_core.augment import AUGMENTATIONS
+    from gan_core.penalties import PENALTIES
+    from gan_core.sections import AUGMENT_NAMES
+
+    assert choices("train", "penalty") == {"none", *PENALTIES}
+    assert tuple(AUGMENTATIONS) == AUGMENT_NAMES
 
 
 @pytest.mark.parametrize("preset", preset_names())

@@ -123,13 +123,23 @@ def test_preset_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
         (
             "model.dropuot=0.1",
             "unknown key 'model.dropuot' (did you mean 'dropout'?); "
-            "known in model: name, base_channels, max_channels, latent_size, dropout",
+            "known in model: name, base_channels, max_channels, latent_size, dropout, spectral_norm",
         ),
         ("train.seed", "--set takes section.key=value, for example train.total_kimg=20; got 'train.seed'"),
         ("seed=1", "--set takes section.key=value, for example train.total_kimg=20; got 'seed=1'"),
         ("train.=1", "--set takes section.key=value, for example train.total_kimg=20; got 'train.=1'"),
         ("train.batch_size=many", "train.batch_size must be a whole number in [2, 65536], got 'many'"),
         ("train.batch_size=1", "train.batch_size must be in [2, 65536], got 1"),
+        ("train.micro_batch=48", "train.micro_batch must divide train.batch_size (32), got 48"),
+        (
+            "train.augment=color,cutuot",
+            "train.augment takes color, translation, cutout, got 'cutuot' (did you mean 'cutout'?)",
+        ),
+        ("train.augment=color,color", "train.augment names each once, got color, color"),
+        (
+            "train.loss=wgan-gp",
+            "train.loss=wgan-gp is defined with train.penalty=gp, got none; set both",
+        ),
         ("train.total_kimg=long", "train.total_kimg must be a number in [0.001, 1e+06], got 'long'"),
         ("train.total_kimg=nan", "train.total_kimg must be a finite number, got nan"),
         ("train.xla=perhaps", "train.xla must be true or false, got 'perhaps'"),
@@ -234,6 +244,7 @@ def test_content_has_the_values() -> None:
         "max_channels": 512,
         "latent_size": 100,
         "dropout": 0.25,
+        "spectral_norm": False,
     }
 
 

@@ -130,14 +130,14 @@ def test_flips_are_mirror_images() -> None:
     gan = Gan(CONFIG)
     for step in range(4):
         for original, augmented in zip(
-            scaled, gan._augment(tf.constant(images), tf.constant(step, tf.int64)).numpy(), strict=True
+            scaled, gan.updates.seen(tf.constant(images), tf.constant(step, tf.int64)).numpy(), strict=True
         ):
             mirrored = np.array_equal(augmented, original[:, ::-1])
             assert mirrored or np.array_equal(augmented, original)
             seen.add(mirrored)
     assert seen == {True, False}
     still = Gan(dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, flip="none")))
-    np.testing.assert_array_equal(still._augment(tf.constant(images), tf.constant(0, tf.int64)).numpy(), scaled)
+    np.testing.assert_array_equal(still.updates.seen(tf.constant(images), tf.constant(0, tf.int64)).numpy(), scaled)
 
 
 @pytest.mark.parametrize("name", NORMALIZATIONS)
@@ -146,7 +146,7 @@ def test_real_pictures_are_normalized_as_said(name: str) -> None:
     images = np.arange(256, dtype=np.uint8).repeat(48).reshape(4, 32, 32, 3)
     images[..., 1] = 255 - images[..., 1]
     still = Gan(dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, flip="none")), normalization(name))
-    seen = still._augment(tf.constant(images), tf.constant(0, tf.int64)).numpy()
+    seen = still.updates.seen(tf.constant(images), tf.constant(0, tf.int64)).numpy()
     np.testing.assert_array_equal(seen, normalization(name).apply(images))
     np.testing.assert_array_equal(normalization(name).invert(seen), images)
 

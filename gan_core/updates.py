@@ -1,0 +1,137 @@
+"""What each network has to change in a step: losses and their gradients, without state of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from gan_core import models
+from gan_core.augment import augment
+from gan_core.config import RunConfig
+from gan_core.losses import LOSSES
+from gan_core.normalization import Normalization
+from gan_core.penalties import PENALTIES, is_due
+from gan_core.schedules import Schedule
+
+Tensor = Any
+Scale = Callable[[Tensor], Tensor]
+"""Scales a loss, for gradients that float16 can hold: `Optimizer.scale_loss`."""
+
+LATENTS, FLIPS, JUDGED, PENALIZED, MIXED, CONVINCED, COMPARED = range(1, 8)
+"""What a random stream is for: latents, mirrored pictures, the augmentation of what the discriminator is judged and
+penalized by, the penalty itself, and the augmentation of generated and real pictures for the generator."""
+
+
+class Updates:
+    """Gradients for a generator and a discriminator in training.
+
+    Pictures are float32 [n, H, W, C] as training sees them; weights are the networks' trainable variables, in order.
+    Random numbers depend on `train.seed`, the step, the part of its batch, and what they are for.
+    """
+
+    def __init__(
+        self, config: RunConfig, normalization: Normalization, generator: keras.Model, discriminator: keras.Model
+    ) -> None:
+        train = config.train
+        self.train, self.data = train, config.data
+        self.generator, self.discriminator = generator, discriminator
+        self.loss = LOSSES[train.loss]
+        self.normalization = normalization
+        self._has_tanh_range = normalization == models.tanh_normalization(config.data.channels)
+        self._penalty_weight = Schedule(
+            train.penalty_weight, train.penalty_weight * train.penalty_weight_end, train.schedule_kimg * 1000
+        )
+
+    def seed(self, stream: int, step: Tensor, part: Tensor | int = 0) -> Tensor:
+        """Return a seed, int64 [2]."""
+        seed = tf.random.experimental.stateless_fold_in(tf.constant([self.train.seed, stream], tf.int64), step)
+        # The first part draws what a batch in one piece does.
+        return seed + tf.stack([tf.zeros([], tf.int64), tf.cast(part, tf.int64)])
+
+    def seen(self, images: Tensor, step: Tensor, part: Tensor | int = 0) -> Tensor:
+        """Normalize uint8 [n, H, W, C], and mirror each picture with probability 1/2 where `data.flip` is "train"."""
+        real = tf.cast(images, tf.float32) * self.normalization.scale + self.normalization.offset
+        if self.data.flip != "train":
+            return real
+        heads = tf.random.stateless_uniform([images.shape[0], 1, 1, 1], self.seed(FLIPS, step, part)) < 0.5
+        return tf.where(heads, tf.reverse(real, [2]), real)
+
+    def logits(self, images: Tensor, strength: Tensor | float, seed: Tensor) -> Tensor:
+        """Return what the discriminator thinks of augmented pictures, float32 [n, 1]."""
+        return self.discriminator(self._augmented(images, strength, seed), training=True)
+
+    def judge(
+        self, real: Tensor, fake: Tensor, step: Tensor, part: Tensor | int, strength: Tensor | float, scale: Scale
+    ) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Return scaled gradients of the discriminator's weights, its logits [2n, 1] (real first), and its loss.
+
+        In steps where the penalty is due it is part of the gradients, not of the loss.
+        """
+        every = self.train.penalty_every
+        if self.train.penalty == "none":
+            return self._judge(real, fake, step, part, strength, scale, is_penalized=False)
+        if every == 1:
+            return self._judge(real, fake, step, part, strength, scale, is_penalized=True)
+        judged: tuple[list[Tensor], Tensor, Tensor] = tf.cond(
+            is_due(step, every),
+            lambda: self._judge(real, fake, step, part, strength, scale, is_penalized=True),
+            lambda: self._judge(real, fake, step, part, strength, scale, is_penalized=False),
+        )
+        return judged
+
+    def _judge(
+        self,
+        real: Tensor,
+        fake: Tensor,
+        step: Tensor,
+        part: Tensor | int,
+        strength: Tensor | float,
+        scale: Scale,
+        *,
+        is_penalized: bool,
+    ) -> tuple[list[Tensor], Tensor, Tensor]:
+        with tf.GradientTape() as tape:
+            logits = self.logits(tf.concat([real, fake], 0), strength, self.seed(JUDGED, step, part))
+            real_logits, fake_logits = tf.split(logits, 2)
+            loss = self.loss.discriminator(real_logits, fake_logits, self.train.label_smoothing)
+            total = loss
+            if is_penalized:
+                seed = self.seed(PENALIZED, step, part)
+                penalty = PENALTIES[self.train.penalty](
+                    lambda images: self.logits(images, strength, seed), real, fake, self.seed(MIXED, step, part)
+                )
+                weight = self._penalty_weight.at(step * self.train.batch_size) * float(self.train.penalty_every)
+                total = loss + weight * penalty
+            scaled = scale(total)
+        return tape.gradient(scaled, self.discriminator.trainable_variables), logits, loss
+
+    def convince(
+        self, real: Tensor, fake: Tensor, step: Tensor, part: Tensor | int, strength: Tensor | float, scale: Scale
+    ) -> tuple[Tensor, Tensor]:
+        """Return the scaled gradients of generated pictures [n, H, W, C], and the generator's loss.
+
+        The way on from the pictures to the generator's weights is its own tape's; no gradient of the discriminator's
+        weights is taken.
+        """
+        real_logits = tf.zeros([fake.shape[0], 1])
+        if self.loss.needs_real:
+            real_logits = self.logits(real, strength, self.seed(COMPARED, step, part))
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(fake)
+            fake_logits = self.logits(fake, strength, self.seed(CONVINCED, step, part))
+            loss = self.loss.generator(real_logits, fake_logits)
+            scaled = scale(loss)
+        return tape.gradient(scaled, fake), loss
+
+    def _augmented(self, images: Tensor, strength: Tensor | float, seed: Tensor) -> Tensor:
+        if not self.train.augment:
+            return images
+        if self._has_tanh_range:
+            return augment(images, self.train.augment, strength, seed)
+        # From what training sees of a pixel to [-1, 1] and back.
+        half = [127.5 * scale for scale in self.normalization.scale]
+        middle = [width + offset for width, offset in zip(half, self.normalization.offset, strict=True)]
+        return augment((images - middle) / half, self.train.augment, strength, seed) * half + middle
