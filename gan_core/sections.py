@@ -105,15 +105,27 @@ class ModelConfig:
 
     name: str = option("dcgan", "architecture", choices=("dcgan", "mlp", "r3"))
     base_channels: int = option(
-        64, "channels of the widest-resolution layer; each halving doubles them", low=4, high=512
+        64,
+        "channels of the widest-resolution layer; each halving doubles them; mlp: a sixteenth of a hidden layer",
+        low=4,
+        high=512,
     )
     max_channels: int = option(512, "no layer is wider than this", low=4, high=4096)
     latent_size: int = option(100, "length of the latent vector, N(0, 1)", low=1, high=4096)
-    dropout: float = option(0.2, "share of the discriminator's activations dropped in each layer", low=0.0, high=0.9)
-    spectral_norm: bool = option(False, "divide the discriminator's kernels by their largest singular value")
+    dropout: float = option(
+        0.2, "share of the discriminator's activations dropped in each layer (dcgan, mlp)", low=0.0, high=0.9
+    )
+    spectral_norm: bool = option(
+        False, "divide the discriminator's kernels by their largest singular value (dcgan, mlp)"
+    )
 
     def __post_init__(self) -> None:
         options.check("model", self)
+        if self.spectral_norm and self.name == "r3":
+            raise ConfigError(
+                "model.spectral_norm is for dcgan and mlp, got model.name=r3, which is made for train.penalty=r1+r2; "
+                "leave it false"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

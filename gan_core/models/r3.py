@@ -10,7 +10,6 @@ import keras
 from keras import layers
 
 from gan_core.config import DataConfig, ModelConfig
-from gan_core.errors import ConfigError
 from gan_core.models.layers import LEAK, Pair, fan_in_normal, pyramid, seeds_of
 from gan_core.models.residual import Basis, Downsample, GroupedConv2D, Readout, Upsample
 
@@ -37,14 +36,8 @@ def r3(data: DataConfig, model: ModelConfig, precision: str, seed: int) -> Pair:
     Departures: one block a side where the paper has two, for speed on a processor without a GPU; tanh at the end, so
     that pictures stay in [-1, 1], where the reference is linear; clipping would do that too, but passes no gradient
     where it clips. There is no dropout, as in the reference: `model.dropout` has no effect.
-
-    Raises:
-        ConfigError: `model.spectral_norm` is set. A kernel that starts at 0 has no largest singular value to divide by.
+    A kernel that starts at 0 has no largest singular value to divide by: no spectral normalisation.
     """
-    if model.spectral_norm:
-        raise ConfigError(
-            "model.spectral_norm is for dcgan and mlp, got model.name=r3; r3 is made for train.penalty=r1+r2"
-        )
     sides, widths = pyramid(data.resolution, model)
     seeds = seeds_of(seed)
     policy = keras.DTypePolicy(precision)

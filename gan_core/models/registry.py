@@ -34,9 +34,6 @@ def build(
 
     The generator's range is exactly that of normalized pixels, channel by channel: -1 becomes what the pixel 0 is to
     training, 1 what 255 is. None stands for `tanh_normalization`.
-
-    Raises:
-        ConfigError: `model` asks for something that these networks do not have.
     """
     generator, discriminator = MODELS[model.name](data, model, precision, seed)
     if normalization is None or normalization == tanh_normalization(data.channels):

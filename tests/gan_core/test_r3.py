@@ -134,4 +134,4 @@ def test_widths_and_groups() -> None:
 def test_spectral_norm_is_refused() -> None:
     """Kernels that start at 0 cannot be divided by their largest singular value."""
     with pytest.raises(ConfigError, match=r"model\.spectral_norm .* r3"):
-        build(DataConfig(), ModelConfig(name="r3", spectral_norm=True))
+        ModelConfig(name="r3", spectral_norm=True)
