@@ -29,7 +29,7 @@ def option(
         help: one line for `faceloom presets --options` and the docs, with the unit.
         low: smallest allowed value, inclusive.
         high: largest allowed value, inclusive.
-        choices: the allowed values, where they are few.
+        choices: the allowed values, where they are few; those of each item of a list.
         content: whether the value determines what is produced, and so belongs into the digest.
     """
     metadata = {"help": help, "low": low, "high": high, "choices": choices, "content": content}
@@ -57,9 +57,10 @@ def check(section: str, config: Any) -> None:
         if type(value) is not wanted or (wanted is tuple and not all(isinstance(item, str) for item in value)):
             raise ConfigError(f"{name} must be {_kind(spec)}, got {value!r}")
         choices, low, high = (spec.metadata[key] for key in ("choices", "low", "high"))
-        if choices is not None and value not in choices:
-            hint = suggestion(value, choices) if isinstance(value, str) else ""
-            raise ConfigError(f"{name} must be {allowed(spec)}, got {value!r}{hint}")
+        for item in value if wanted is tuple else (value,):
+            if choices is not None and item not in choices:
+                hint = suggestion(item, choices) if isinstance(item, str) else ""
+                raise ConfigError(f"{name} must be {allowed(spec)}, got {item!r}{hint}")
         if wanted is float and not math.isfinite(value):
             raise ConfigError(f"{name} must be a finite number, got {value!r}")
         if (low is not None and value < low) or (high is not None and value > high):
@@ -70,7 +71,8 @@ def allowed(spec: Field[Any]) -> str:
     """Describe the values that a field takes, for messages and documentation."""
     choices, low, high = (spec.metadata[key] for key in ("choices", "low", "high"))
     if choices is not None:
-        return "one of " + ", ".join(str(choice) or "''" for choice in choices)
+        some = "some of " if isinstance(spec.default, tuple) else "one of "
+        return some + ", ".join(str(choice) or "''" for choice in choices)
     if low is not None and high is not None:
         return f"in [{_number(low)}, {_number(high)}]"
     if low is not None:

@@ -51,11 +51,11 @@ MISTAKES = [
     (["run", "--set", "trian.seed=1"], "unknown section 'trian' (did you mean 'train'?); known: data, model, "
      "train, eval"),
     (["run", "--set", "model.nam=dcgan"], "unknown key 'model.nam' (did you mean 'name'?); known in model: name, "
-     "base_channels, max_channels, latent_size, dropout"),
+     "base_channels, max_channels, latent_size, dropout, spectral_norm"),
     (["run", "--set", "train.batch_size=many"], f"train.batch_size {MANY}, got 'many'"),
     (["run", "--set", "train.batch_size=1"], "train.batch_size must be in [2, 65536], got 1"),
     (["run", "--set", "train.xla=maybe"], "train.xla must be true or false, got 'maybe'"),
-    (["run", "--set", "model.name=stylegan"], "model.name must be one of dcgan, got 'stylegan'"),
+    (["run", "--set", "model.name=stylegan"], "model.name must be one of dcgan, mlp, r3, got 'stylegan'"),
     (["sample", "--count", "none"], "eval.sample_count must be a whole number in [1, 10000000], got 'none'"),
     (["sample", "--format", "jpg"], "eval.sample_format must be one of png, npz, got 'jpg' (did you mean 'png'?)"),
     (["run", "celeba64"], "data.path is empty and CelebA must be fetched by hand: agree to its terms (non-commercial "

@@ -133,7 +133,7 @@ def test_preset_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
         ("train.micro_batch=48", "train.micro_batch must divide train.batch_size (32), got 48"),
         (
             "train.augment=color,cutuot",
-            "train.augment takes color, translation, cutout, got 'cutuot' (did you mean 'cutout'?)",
+            "train.augment must be some of color, translation, cutout, got 'cutuot' (did you mean 'cutout'?)",
         ),
         ("train.augment=color,color", "train.augment names each once, got color, color"),
         (

@@ -21,6 +21,8 @@ DATASET = "a" * 64
 
 def another(spec: Field[Any]) -> Any:
     """Return an allowed value of the field that is not its default, or None where there is only one."""
+    if isinstance(spec.default, tuple) and spec.metadata["choices"] is not None:
+        return (*spec.default, spec.metadata["choices"][0])
     if spec.metadata["choices"] is not None:
         return next((choice for choice in spec.metadata["choices"] if choice != spec.default), None)
     if isinstance(spec.default, bool):

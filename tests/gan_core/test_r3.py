@@ -133,5 +133,5 @@ def test_widths_and_groups() -> None:
 
 def test_spectral_norm_is_refused() -> None:
     """Kernels that start at 0 cannot be divided by their largest singular value."""
-    with pytest.raises(ConfigError, match=r"model\.spectral_norm .* r3"):
+    with pytest.raises(ConfigError, match=r"model\.spectral_norm is for dcgan and mlp, got model\.name=r3"):
         ModelConfig(name="r3", spectral_norm=True)
