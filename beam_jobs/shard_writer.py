@@ -10,7 +10,6 @@ import hashlib
 import math
 import os
 import tempfile
-import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -287,17 +286,8 @@ def _replacing(draft: Path, name: str) -> Iterator[BinaryIO]:
     try:
         with partial.open("wb", _BUFFER_BYTES) as stream:
             yield stream
+            stream.flush()
+            os.fsync(stream.fileno())  # here, where others go on meanwhile: at the end the launcher waits for all files
         partial.replace(draft / name)
-        # Before the manifest the launcher waits until all is on the disk: most of it is by then.
-        threading.Thread(target=_write_out, args=(draft / name,), name="write-out", daemon=True).start()
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _write_out(path: Path) -> None:
-    with contextlib.suppress(OSError):  # whoever needs to be sure asks again
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
