@@ -24,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Before Beam is imported, which takes seconds: who is the parent cannot be asked when it is gone.
     threading.Thread(target=_end_with, args=(os.getppid(),), name="launcher-watch", daemon=True).start()
     given = parse(sys.argv[1:] if argv is None else argv)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in the local pool: there is a worker for each core
     os.environ |= environment(given, provision(given.provision_endpoint, given.id))
     from apache_beam.runners.worker import sdk_worker_main
 

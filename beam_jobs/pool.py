@@ -93,10 +93,23 @@ def _started(processes: int) -> ProcessPoolExecutor:
     # `spawn`, never `fork`: the caller may hold the threads of TensorFlow, Beam or Prefect.
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_start)
-    with lean_start():
+    with lean_start(), _one_blas_thread():
         for _ in range(processes):  # each starts one, as none is idle yet
             executor.submit(_nothing)
     return executor
+
+
+@contextlib.contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Let NumPy in processes that the block starts keep to one core: idle threads of OpenBLAS wait at full speed."""
+    name = "OPENBLAS_NUM_THREADS"
+    before = os.environ.get(name)
+    os.environ.setdefault(name, "1")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
 
 
 def _submitted(executor: ProcessPoolExecutor, work: Callable[[str], None], shard: str) -> Future[None]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,15 @@ def test_processes_that_nobody_wants_end(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(early, "cores", lambda: 1)
     with early.processes(config, ()):
         assert multiprocessing.active_children() == []
+
+
+def test_processes_keep_to_one_core_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their BLAS has one thread, unless the user wants otherwise; the launcher's own environment is left alone."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    with pool._started(1) as executor:
+        assert executor.submit(os.getenv, "OPENBLAS_NUM_THREADS").result() == "1"
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    with pool._started(1) as executor:
+        assert executor.submit(os.getenv, "OPENBLAS_NUM_THREADS").result() == "3"
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "3"
