@@ -23,7 +23,7 @@ from PIL import Image
 from beam_jobs.pixels.colours import as_pixels
 from beam_jobs.pixels.filters import Pixels
 
-# Where this is faster than Pillow, by docs/scale.md: other filters have fewer weights, a small picture costs less than
+# Where this was faster than Pillow: other filters have fewer weights, a small picture costs less than
 # the calls of NumPy, and a large one leaves the processor's cache.
 _FILTERS = frozenset({Image.Resampling.LANCZOS})
 _SMALLEST, _LARGEST = 48, 1024  # sides of a source, pixels
