@@ -51,12 +51,12 @@ class Updates:
         # The first part draws what a batch in one piece does.
         return seed + tf.stack([tf.zeros([], tf.int64), tf.cast(part, tf.int64)])
 
-    def seen(self, images: Tensor, step: Tensor, part: Tensor | int = 0) -> Tensor:
+    def seen(self, images: Tensor, step: Tensor) -> Tensor:
         """Normalize uint8 [n, H, W, C], and mirror each picture with probability 1/2 where `data.flip` is "train"."""
         real = tf.cast(images, tf.float32) * self.normalization.scale + self.normalization.offset
         if self.data.flip != "train":
             return real
-        heads = tf.random.stateless_uniform([images.shape[0], 1, 1, 1], self.seed(FLIPS, step, part)) < 0.5
+        heads = tf.random.stateless_uniform([images.shape[0], 1, 1, 1], self.seed(FLIPS, step)) < 0.5
         return tf.where(heads, tf.reverse(real, [2]), real)
 
     def logits(self, images: Tensor, strength: Tensor | float, seed: Tensor) -> Tensor:
