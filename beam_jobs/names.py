@@ -18,6 +18,7 @@ from gan_core.artifacts import canonical_json
 from gan_core.handoff import SPLITS, ImageRef
 
 _HASH_BYTES = 8
+_DECODER = json.JSONDecoder()
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ def line_of(ref: ImageRef) -> bytes:
 def ref_of(line: bytes) -> ImageRef:
     """Return the picture of a line; the inverse of `line_of`."""
     content, _, span = line.partition(b"\t")
-    key, split, stamp, attributes, identity, label, landmarks, licence, author = json.loads(content.decode())
+    facts, _ = _DECODER.raw_decode(content.decode())  # `json.loads` also looks for space around it
+    key, split, stamp, attributes, identity, label, landmarks, licence, author = facts
     where = tuple(json.loads(span)) if span else ()
     return ImageRef(key, split, stamp, tuple(attributes), identity, label, tuple(landmarks), licence, author, where)
 

@@ -25,6 +25,7 @@ _LENGTH_HEADER_BYTES = 12  # uint64 length, uint32 masked CRC of it
 _FOOTER_BYTES = 4  # uint32 masked CRC of the data
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3  # field numbers in feature.proto
 _FIELD_1 = b"\x0a"
+_FLOAT32 = np.dtype("<f4")
 
 
 def encode_example(features: Mapping[str, Feature]) -> bytes:
@@ -38,7 +39,7 @@ def encode_example(features: Mapping[str, Feature]) -> bytes:
         ValueError: an int does not fit into 64 bits.
     """
     parts: list[bytes] = []
-    for name in sorted(features):
+    for name in _in_order(tuple(features)):
         kind, payload = _payload(features[name])
         parts += (_frame(name, kind, len(payload)), payload)
     return b"".join((_FIELD_1, _varint(sum(map(len, parts))), *parts))
@@ -97,10 +98,15 @@ def _payload(value: Feature) -> tuple[int, bytes]:
     if isinstance(value, bytes):
         return _BYTES_LIST, value
     if isinstance(value, np.ndarray):
-        return _FLOAT_LIST, value.astype("<f4").tobytes()
+        return _FLOAT_LIST, value.astype(_FLOAT32, copy=False).tobytes()
     if value and isinstance(value[0], float):
         return _FLOAT_LIST, struct.pack(f"<{len(value)}f", *value)
     return _INT64_LIST, _pack_int64(cast(Sequence[int], value))
+
+
+@functools.lru_cache(maxsize=64)
+def _in_order(names: tuple[str, ...]) -> list[str]:
+    return sorted(names)
 
 
 @functools.lru_cache(maxsize=1024)  # the same from record to record, but for lengths of keys and of compressed pixels

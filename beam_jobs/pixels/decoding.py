@@ -44,6 +44,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _LYING = frozenset({5, 6, 7, 8})  # orientations that exchange width and height
+_SAYS_ORIENTATION = frozenset({"exif", "xmp"})  # where Pillow looks for it in a JPEG
 _PILLOW_LIMIT = threading.Lock()
 _ICO_SIGNATURE = b"\0\0\1\0"
 _LOW_GREY_STEPS = {"L;2": 85, "L;4": 17}  # PNG: 2-bit and 4-bit greys -> grey levels
@@ -204,6 +205,8 @@ def _describe(error: Exception) -> str:
 
 
 def _orientation(image: Image.Image) -> int:
+    if image.format == "JPEG" and _SAYS_ORIENTATION.isdisjoint(image.info):
+        return 1
     try:
         orientation = image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # broken EXIF in an intact picture: viewers show it as it lies, and so is it taken here.

@@ -30,7 +30,7 @@ class Tree:
         listing = Listing()
         for name, facts in _walk(self.path / self.folder):
             key = name if name.isascii() else printable(os.fsencode(name))
-            listing.add(key, "" if facts is None else f"{facts.st_size}-{facts.st_mtime_ns}")
+            listing.add(key, "" if facts is None else _stamp(facts))
         return listing.found()
 
     def peek(self) -> tuple[str, ...]:
@@ -56,10 +56,7 @@ class Tree:
         if "\\x" in ref.key and not Path(path).exists():
             path = f"{base}/{_unescape(ref.key)}"
         try:
-            with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
-                facts = os.fstat(stream.fileno())
-                check_size(facts.st_size)
-                data = stream.read()
+            size, stamp, data = _contents(path)
         except OSError as error:
             if not Path(base).is_dir():
                 raise DataError(
@@ -67,9 +64,32 @@ class Tree:
                 ) from None
             reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
             raise Reject(reason, str(error.strerror)) from None
-        if ref.stamp != f"{facts.st_size}-{facts.st_mtime_ns}" or len(data) != facts.st_size:
+        if ref.stamp != stamp or len(data) != size:
             raise Reject("changed", "size or modification time differ from the listing")
         return data
+
+
+def _contents(path: str) -> tuple[int, str, bytes]:
+    """Return size, stamp and bytes of a file; calls of the system, because a stream takes longer than they do.
+
+    Raises:
+        OSError: it cannot be read. Reject: `too-large`.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        facts = os.fstat(file)
+        size = facts.st_size
+        check_size(size)
+        data = os.read(file, size)
+        while len(data) < size and (more := os.read(file, size - len(data))):  # a network's file system may give less
+            data += more
+        return size, _stamp(facts), data
+    finally:
+        os.close(file)
+
+
+def _stamp(facts: os.stat_result) -> str:
+    return f"{facts.st_size}-{facts.st_mtime_ns}"
 
 
 def _walk(top: Path) -> Iterator[tuple[str, os.stat_result | None]]:
