@@ -12,12 +12,14 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from json.encoder import encode_basestring as _text
 
 from gan_core.artifacts import canonical_json
 from gan_core.handoff import SPLITS, ImageRef
 
 _HASH_BYTES = 8
+_DIGITS = bytes(range(10))
+_SPLIT_INDEX = {split: index for index, split in enumerate(SPLITS)}
 _DECODER = json.JSONDecoder()
 
 
@@ -42,16 +44,25 @@ class Names:
     @classmethod
     def of(cls, refs: Iterable[ImageRef]) -> Names:
         """Take pictures in any order."""
-        rows: list[tuple[str, bytes, int]] = []
+        keys: list[str] = []
+        lines: list[bytes] = []
+        splits = bytearray()
         landmark_count, has_licences = 0, False
         for ref in refs:
-            rows.append((ref.key, line_of(ref), SPLITS.index(ref.split)))
+            keys.append(ref.key)
+            lines.append(line_of(ref))
+            splits.append(_SPLIT_INDEX[ref.split])
             landmark_count = landmark_count or len(ref.landmarks)
             has_licences = has_licences or bool(ref.licence)
-        rows.sort(key=itemgetter(0))
-        hashes = array("Q", (key_hash(key) for key, _, _ in rows))
-        lines, splits = [line for _, line, _ in rows], bytes(split for _, _, split in rows)
-        return cls(lines, splits, hashes, landmark_count, has_licences)
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        hashes = array("Q", (key_hash(keys[index]) for index in order))
+        return cls(
+            [lines[index] for index in order],
+            bytes(splits[index] for index in order),
+            hashes,
+            landmark_count,
+            has_licences,
+        )
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -84,20 +95,28 @@ def key_hash(key: str) -> int:
 
 
 def line_of(ref: ImageRef) -> bytes:
-    """Return a picture as two JSON lists with a tab between, and no line break: what it is, and its span."""
-    content = (
-        ref.key,
-        ref.split,
-        ref.stamp,
-        ref.attributes,
-        ref.identity,
-        ref.label,
-        ref.landmarks,
-        ref.licence,
-        ref.author,
+    """Return a picture as two JSON lists with a tab between, and no line break: what it is, and its span.
+
+    The first is `canonical_json` of its facts in their order, put together in half the time.
+    """
+    key, split, stamp, attributes, identity, label, landmarks, licence, author, span = ref
+    points = canonical_json(landmarks) if landmarks else "[]"
+    line = (
+        f'[{_text(key)},"{split}",{_text(stamp)},{_numbers(attributes)},{identity},{label},{points},'
+        f"{_text(licence)},{_text(author)}]"
     )
-    line = canonical_json(content)
-    return (f"{line}\t{canonical_json(ref.span)}" if ref.span else line).encode()
+    return (f"{line}\t{_numbers(span)}" if span else line).encode()
+
+
+def _numbers(values: Sequence[int]) -> str:
+    """Return the JSON of whole numbers; digits, such as forty attributes, are written at a stroke."""
+    try:
+        digits = bytes(values)
+    except ValueError:  # one is no byte
+        digits = b"\xff"
+    if digits.strip(_DIGITS):
+        return f"[{','.join(map(str, values))}]"
+    return f"[{(',' + digits.hex(',')).replace(',0', ',')[1:]}]"  # ,00,01,01 -> 0,1,1
 
 
 def ref_of(line: bytes) -> ImageRef:

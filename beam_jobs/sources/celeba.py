@@ -99,19 +99,18 @@ class CelebaSource:
 
     def _refs(self, lists: celeba_lists.Lists, rows: Mapping[str, int]) -> Iterator[ImageRef]:
         unknown, sides = (-1,) * len(lists.attribute_names), (celeba_lists.WIDTH, celeba_lists.HEIGHT) * 5
-        spans = self._found.spans
+        spans, train = self._found.spans, SPLITS.index("train")
         for name, stamp in sorted(self._found.stamps.items()):
             row = rows[_stem(name)]
-            (split,) = lists.splits.get(row) or (SPLITS.index("train"),)
-            (identity,) = lists.identities.get(row) or (-1,)
+            points = lists.landmarks.get(row)
             yield ImageRef(
                 name,
-                SPLITS[split],
+                SPLITS[lists.splits.one(row, train)],
                 stamp,
                 lists.attributes.get(row) or unknown,
-                identity,
-                landmarks=tuple(map(truediv, lists.landmarks.get(row), sides)),
-                span=spans.get(name, ()),
+                lists.identities.one(row, -1),
+                landmarks=tuple(map(truediv, points, sides)) if points else (),
+                span=spans.get(name, ()) if spans else (),
             )
 
     def reader(self) -> Reader:

@@ -25,6 +25,7 @@ _COORDINATES = 10
 _PARTITION = {name: SPLITS.index(split) for name, split in (("0", "train"), ("1", "validation"), ("2", "test"))}
 _BLOCK_CHARACTERS = 1 << 20
 _SIGNS = {"1": 1, "-1": 0}
+_VALUES = bytes.maketrans(b"01", b"\0\1")
 
 
 class Column:
@@ -46,6 +47,10 @@ class Column:
     def get(self, row: int) -> tuple[int, ...]:
         """Return the numbers of one picture; () where it is not listed."""
         return tuple(self._values[row * self._width : (row + 1) * self._width]) if self._listed[row] else ()
+
+    def one(self, row: int, unlisted: int) -> int:
+        """Return the number of one picture in a column of width 1; `unlisted` where it is not listed."""
+        return self._values[row] if self._listed[row] else unlisted
 
     def listed(self) -> int:
         """Return how many pictures are."""
@@ -100,16 +105,37 @@ def _read_attributes(file: TextFile | None, rows: Mapping[str, int]) -> tuple[tu
         return (), Column("B", 0, len(rows))
     names, lines = _table(file, "the names of the attributes")
     attributes = Column("B", len(names), len(rows))
-    for number, stem, values in lines:
-        if len(values) != len(names):
-            raise _malformed(file, number, f"{len(values)} values", f"{len(names)}, one for each attribute")
+    separator = "," if file.suffix == ".csv" else " "
+    for number, line in lines:
+        stem, signs = _signs(line, len(names), separator) or _checked_signs(file, number, line, len(names))
         if (row := rows.get(stem)) is not None:
-            try:
-                attributes.put(row, bytes(map(_SIGNS.__getitem__, values)))
-            except KeyError as error:
-                raise _malformed(file, number, error.args[0], "1 or -1") from None
+            attributes.put(row, signs)
     _check_overlap(file, attributes)
     return tuple(names), attributes
+
+
+def _signs(line: str, count: int, separator: str) -> tuple[str, bytes] | None:
+    """Return the picture without extension, and 1 for each "1" and 0 for each "-1", a third as long as by columns.
+
+    None where the line is anything but a name and `count` of these, with a separator (and a space beside -1) between.
+    """
+    name, _, rest = line.partition(separator)
+    text = rest.replace("-1", "0").replace("  ", " ").strip()
+    signs = text[::2].encode()
+    if "0" in rest or len(signs) != count or text[1::2] != separator * (count - 1) or signs.strip(b"01"):
+        return None
+    return name.partition(".")[0], signs.translate(_VALUES)
+
+
+def _checked_signs(file: TextFile, number: int, line: str, count: int) -> tuple[str, bytes]:
+    """Return the same of any line that is well-formed. Raises DataError for others."""
+    name, *signs = _columns(file, line)
+    if len(signs) != count:
+        raise _malformed(file, number, f"{len(signs)} values", f"{count}, one for each attribute")
+    try:
+        return name.partition(".")[0], bytes(map(_SIGNS.__getitem__, signs))
+    except KeyError as error:
+        raise _malformed(file, number, error.args[0], "1 or -1") from None
 
 
 def _read_landmarks(file: TextFile | None, rows: Mapping[str, int]) -> Column:
@@ -117,10 +143,11 @@ def _read_landmarks(file: TextFile | None, rows: Mapping[str, int]) -> Column:
     if file is None:
         return landmarks
     _, lines = _table(file, "the names of the coordinates")
-    for number, stem, values in lines:
+    for number, line in lines:
+        name, *values = _columns(file, line)
         if len(values) != _COORDINATES:
             raise _malformed(file, number, f"{len(values)} values", f"{_COORDINATES}, x and y of five points")
-        if (row := rows.get(stem)) is not None:
+        if (row := rows.get(name.partition(".")[0])) is not None:
             try:
                 landmarks.put(row, map(int, values))
             except (ValueError, OverflowError):
@@ -149,44 +176,45 @@ def _read_identities(file: TextFile | None, rows: Mapping[str, int]) -> Column:
     return identities
 
 
-def _table(file: TextFile, columns: str) -> tuple[list[str], Iterator[tuple[int, str, list[str]]]]:
-    """Return the names of the columns, and (line number, picture without extension, values) of the lines below."""
-    lines = _rows(file)
+def _table(file: TextFile, columns: str) -> tuple[list[str], Iterator[tuple[int, str]]]:
+    """Return the names of the columns, and (line number, line) of the lines below."""
+    lines = _numbered(file)
     if file.suffix == ".txt":
-        number, first = next(lines, (1, []))
-        if len(first) != 1 or not first[0].isdigit():
-            raise _malformed(file, number, " ".join(first), "the number of pictures")
-    number, names = next(lines, (2, []))
+        number, first = next(lines, (1, ""))
+        if not first.strip().isdigit():
+            raise _malformed(file, number, first.strip(), "the number of pictures")
+    number, head = next(lines, (2, ""))
+    names = _columns(file, head)
     names = names[1:] if file.suffix == ".csv" else names
     if not names:
         raise _malformed(file, number, "", columns)
-    return names, ((number, row[0].partition(".")[0], row[1:]) for number, row in lines)
+    return names, lines
 
 
 def _pairs(file: TextFile | None, rows: Mapping[str, int]) -> Iterator[tuple[int, int, str]]:
     """Yield (line number, row of the picture, value)."""
     if file is None:
         return
-    lines = _rows(file)
+    lines = _numbered(file)
     if file.suffix == ".csv":
         next(lines, None)  # column names
-    for number, columns in lines:
+    for number, line in lines:
+        columns = _columns(file, line)
         if len(columns) != 2:
             raise _malformed(file, number, " ".join(columns), "a file name and a number")
         if (row := rows.get(columns[0].partition(".")[0])) is not None:
             yield number, row, columns[1]
 
 
-def _rows(file: TextFile) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number from 1, columns) of every line that is not blank."""
-    with_commas = file.suffix == ".csv"
+def _numbered(file: TextFile) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, line) of every line that is not blank."""
     for number, line in enumerate(_lines(file.text()), start=1):
-        if not with_commas:
-            columns = line.split()
-        else:
-            columns = [column.strip() for column in line.split(",")] if line.strip() else []
-        if columns:
-            yield number, columns
+        if line and not line.isspace():
+            yield number, line
+
+
+def _columns(file: TextFile, line: str) -> list[str]:
+    return line.split() if file.suffix != ".csv" else [column.strip() for column in line.split(",")]
 
 
 def _lines(text: str) -> Iterator[str]:
