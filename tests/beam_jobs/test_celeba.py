@@ -183,6 +183,9 @@ def test_celeba_lists_that_miss_pictures(tmp_path: Path) -> None:
         ("list_attr_celeba.txt", 1, "six", "line 1: expected the number of pictures, got 'six'"),
         ("list_attr_celeba.txt", 4, "000002.jpg 1", "line 4: expected 2, one for each attribute, got '1 values'"),
         ("list_attr_celeba.txt", 4, "000002.jpg 1 0", "line 4: expected 1 or -1, got '0'"),
+        ("list_attr_celeba.txt", 4, "000002.jpg 1 11", "line 4: expected 1 or -1, got '11'"),
+        ("list_attr_celeba.txt", 4, "000002.jpg 1 --1", "line 4: expected 1 or -1, got '--1'"),
+        ("list_attr_celeba.txt", 4, "000002.jpg 1-1", "line 4: expected 2, one for each attribute, got '1 values'"),
         (
             "list_landmarks_align_celeba.txt",
             3,
@@ -207,6 +210,19 @@ def test_celeba_malformed_lists(tmp_path: Path, name: str, line: int, text: str,
     with pytest.raises(DataError) as caught:
         look(DataConfig(path=str(root)), root)
     assert str(caught.value) == f"{root / name}, {message}; download the file again"
+
+
+@pytest.mark.parametrize(
+    "line", ["000002.jpg -1  1", "000002.jpg  1 -1", "000002.jpg   1  -1 ", "000002.jpg\t-1\t-1", "  000002.jpg 1 1"]
+)
+def test_celeba_attributes_with_any_space_between(tmp_path: Path, line: str) -> None:
+    """The release aligns them with two spaces; other columns of spaces and tabs mean the same."""
+    root = write_celeba(tmp_path, count=3)
+    lines = (root / "list_attr_celeba.txt").read_text().splitlines()
+    lines[3] = line
+    (root / "list_attr_celeba.txt").write_text("\n".join(lines) + "\n")
+    _, names = survey(open_source(DataConfig(path=str(root)), root), DataConfig(path=str(root)))
+    assert list(names)[1].attributes == tuple({"1": 1, "-1": 0}[value] for value in line.split()[1:])
 
 
 def test_celeba_lists_of_another_data_set(tmp_path: Path) -> None:

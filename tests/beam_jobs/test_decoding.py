@@ -102,6 +102,13 @@ def test_aspect_is_that_of_the_upright_picture(format: str, orientation: int) ->
     assert (narrow.reason, narrow.detail) == ("wrong-aspect", "20x30 is 0.667, data.max_aspect is 0.5")
 
 
+def test_orientation_of_a_jpeg_may_be_said_by_xmp() -> None:
+    """Photo editors write it as tiff:Orientation, beside or instead of EXIF."""
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    assert decode(encode(scene(30, 20), "JPEG", xmp=xmp)).shape == (30, 20, 3)
+    assert decode(encode(scene(30, 20), "JPEG")).shape == (20, 30, 3)
+
+
 def test_aspect_is_checked_before_the_pixels() -> None:
     """Where the header suffices, nothing is decoded: these have a header and no pixels."""
     png = pictures.png_header(100, 20)  # might be turned by what stands after its pixels

@@ -3,9 +3,12 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from beam_jobs.names import Names, content_of, key_hash, line_of, ref_of
-from gan_core.handoff import ImageRef
+from gan_core.artifacts import canonical_json
+from gan_core.handoff import SPLITS, ImageRef
 
 FULL = ImageRef(
     "b/\u00e9\u2028\n\t.jpg", "test", "12-34", (0, 1), 7, 3, (0.1, 1 / 3), "CC BY\n2.0", "\x0b\x85 A. Author", (5, 6, 7)
@@ -31,6 +34,31 @@ def test_lines_are_canonical_json() -> None:
         ).encode()
     )
     assert content_of(line_of(FULL)) == line_of(FULL).split(b"\t")[0] + b"\n"
+
+
+NUMBERS = st.lists(st.integers(-1, 1) | st.integers(-300, 2**70), max_size=12).map(tuple)
+
+
+@given(
+    st.builds(
+        ImageRef,
+        st.text(),
+        st.sampled_from(SPLITS),
+        st.text(),
+        NUMBERS | st.lists(st.integers(0, 9)).map(tuple),
+        st.integers(),
+        st.integers(),
+        st.lists(st.floats(allow_nan=False, allow_infinity=False)).map(tuple),
+        st.text(),
+        st.text(),
+        NUMBERS,
+    )
+)
+def test_any_line_is_canonical_json(ref: ImageRef) -> None:
+    """Whatever is in it: digits, larger and negative numbers, any text."""
+    *facts, span = ref
+    expected = canonical_json(facts) + (f"\t{canonical_json(span)}" if span else "")
+    assert line_of(ref) == expected.encode()
 
 
 def test_names_are_sorted_and_counted() -> None:

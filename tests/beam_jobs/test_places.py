@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from beam_jobs.pixels.rejects import Reject
 from beam_jobs.places.listing import MAX_FILE_BYTES
 from beam_jobs.places.place import open_place
 from beam_jobs.sources.base import survey
@@ -93,6 +94,19 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     path.write_bytes(bytes(data))
     place = open_place(path)
     assert outcomes(place, [place.list().ref("b.png")]) == ["too-large"]
+
+
+def test_a_file_that_comes_in_pieces_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system may give less than was asked for; what is missing at the end is a change of the file."""
+    (tmp_path / "a.png").write_bytes(bytes(range(100)))
+    config = folder_config(tmp_path)
+    _, names = survey(open_source(config, tmp_path), config)
+    (ref,), reader, read = list(names), open_source(config, tmp_path).reader(), os.read
+    monkeypatch.setattr(os, "read", lambda file, size: read(file, min(size, 33)))
+    assert reader.read(ref) == bytes(range(100))
+    monkeypatch.setattr(os, "read", lambda file, size: b"")
+    with pytest.raises(Reject, match="size or modification time differ"):
+        reader.read(ref)
 
 
 def test_links_in_a_circle_end(tmp_path: Path) -> None:
