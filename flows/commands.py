@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from gan_core.errors import StageFailed
 from gan_core.lineage import ALREADY_DONE
 from gan_core.paths import local_root
 
+_SILENT_SECONDS = 3.0  # a hundred thousand files of a folder
 NOTHING_TO_DO = "nothing to do: every stage is already done"
 
 
@@ -84,7 +86,7 @@ def _order(own: Terminal, config: RunConfig) -> Order:
 
 def _stage(own: Terminal, display: Display, name: str, order: Order) -> StageResult:
     start = time.monotonic()
-    with _listed(order) if name == "prepare" else contextlib.nullcontext(order) as ready:
+    with _listed(order, display) if name == "prepare" else contextlib.nullcontext(order) as ready:
         display.started(name, shown(folder_of(ready, name)), 1)
         with redirected(None if own.verbose else new_log(local_root(order.data_root), name)):
             result = STAGES[name](ready, display.progress)
@@ -93,14 +95,30 @@ def _stage(own: Terminal, display: Display, name: str, order: Order) -> StageRes
 
 
 @contextlib.contextmanager
-def _listed(order: Order) -> Iterator[Order]:
+def _said_if_long(display: Display, note: str) -> Iterator[None]:
+    """Give a note once the block has taken `_SILENT_SECONDS`."""
+    timer = threading.Timer(_SILENT_SECONDS, display.note, [note])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextlib.contextmanager
+def _listed(order: Order, display: Display) -> Iterator[Order]:
     """Yield the order with its source listed: once, as it may take seconds. Processes start meanwhile."""
     from beam_jobs import early
 
     with early.processes(order.config.data, order.beam_args):
         from beam_jobs.sources.registry import look
 
-        listed = look(order.config.data, local_root(order.data_root))
+        note = (
+            f"prepare  listing {order.config.data.path}: as long as it takes to read every name, and all of a .tar.gz"
+        )
+        with _said_if_long(display, note):
+            listed = look(order.config.data, local_root(order.data_root))
         yield dataclasses.replace(order, source=listed.summary, listed=listed)
 
 

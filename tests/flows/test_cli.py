@@ -5,14 +5,17 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import tomllib
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from flows import terminal
+from beam_jobs.sources import registry
+from flows import commands, console, terminal
 from flows.cli import cli
 from flows.stages import STAGES, Order, StageResult
 from gan_core import errors
@@ -182,6 +185,37 @@ def test_a_stage_alone_keeps_the_libraries_noise_off_the_terminal(
     assert err.splitlines()[-1].startswith("prepare  done in ")
     logs = sorted(Path("data/.faceloom/logs").glob("*.log"))
     assert [log.read_text() for log in logs] == ["noise\nmore noise\n"]
+
+
+def test_a_long_listing_says_what_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line names the source while its names are still being read; a short listing says nothing."""
+    noted, note, look = threading.Event(), console.Lines.note, registry.look
+
+    def heard(lines: console.Lines, text: str) -> None:
+        note(lines, text)
+        if "listing" in text:
+            noted.set()
+
+    def slow(*arguments: Any) -> registry.Listed:
+        assert noted.wait(60)
+        return look(*arguments)
+
+    def done(_order: Order, _report: ReportProgress) -> StageResult:
+        return StageResult(stage="prepare", outcome="done", path="p", run_dir="r")
+
+    Image.new("RGB", (64, 64)).save(tmp_path / "empty/a.png")
+    monkeypatch.setitem(STAGES, "prepare", done)
+    monkeypatch.setattr(console.Lines, "note", heard)
+    command = ("prepare", "smoke", "--source", "empty", "--set", "data.crop=center")
+    assert faceloom(*command) == 0
+    assert not noted.is_set()
+    capsys.readouterr()
+    monkeypatch.setattr(commands, "_SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(registry, "look", slow)
+    assert faceloom(*command) == 0
+    assert capsys.readouterr().err.startswith("prepare  listing empty: as long as it takes to read every name")
 
 
 def test_beam_gets_what_follows_the_dashes(monkeypatch: pytest.MonkeyPatch) -> None:
