@@ -188,7 +188,7 @@ def test_a_stage_alone_keeps_the_libraries_noise_off_the_terminal(
 
 
 def test_a_long_listing_says_what_it_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A line names the source while its names are still being read; a short listing says nothing."""
     noted, note, look = threading.Event(), console.Lines.note, registry.look
@@ -211,11 +211,11 @@ def test_a_long_listing_says_what_it_does(
     command = ("prepare", "smoke", "--source", "empty", "--set", "data.crop=center")
     assert faceloom(*command) == 0
     assert not noted.is_set()
-    capsys.readouterr()
+    capfd.readouterr()
     monkeypatch.setattr(commands, "_SILENT_SECONDS", 0.0)
     monkeypatch.setattr(registry, "look", slow)
     assert faceloom(*command) == 0
-    assert capsys.readouterr().err.startswith("prepare  listing empty: as long as it takes to read every name")
+    assert capfd.readouterr().err.startswith("prepare  listing empty: as long as it takes to read every name")
 
 
 def test_beam_gets_what_follows_the_dashes(monkeypatch: pytest.MonkeyPatch) -> None:
