@@ -228,7 +228,7 @@ class Gan:
             seed = tf.constant([0, index], tf.int64)
             latents = tf.random.stateless_normal([_SETTLE_SIZE, self.config.model.latent_size], seed)
             places = range(index * _SETTLE_SIZE, (index + 1) * _SETTLE_SIZE)
-            condition = self.condition.drawn(places) if self.condition else None
+            condition = tf.constant(self.condition.drawn(places)) if self.condition else None
             self.averaged(models.inputs(latents, condition), training=True)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
