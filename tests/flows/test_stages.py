@@ -128,7 +128,7 @@ def test_a_run_that_begins_with_anothers_weights_is_another_run(order: Order, tm
     asked = dataclasses.replace(
         order, config=load_config("smoke", ["data.synthetic_count=16", f"train.transfer={source}"])
     )
-    with pytest.raises(ConfigError, match="train.transfer: .*other is neither a checkpoint nor the folder of a run"):
+    with pytest.raises(ConfigError, match=r"train.transfer: .*other is neither a checkpoint nor the folder of a run"):
         locate(asked)
     publish(checkpoints.checkpoint_folder(source, 8), "checkpoint", "c" * 64, {"images_seen": 8}, state_npz="weights")
     place = locate(asked)
