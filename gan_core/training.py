@@ -77,7 +77,7 @@ class Training:
         self.condition = Condition.of(asked, dataset, self.pictures.values) if asked else None
         self.gan = Gan(config, Normalization.from_json(dataset.normalization), self.condition)
         self.step, self.steps_since_log, self.seconds_before = 0, 0, 0.0
-        self.transferred = ""
+        self.transferred: dict[str, str] = {}
         self._resume()
         self.log = RunLog(run_dir, self.images_seen)
         self.scorer = self._scorer()
@@ -109,13 +109,14 @@ class Training:
         checkpoint = latest_checkpoint(self.run_dir)
         if checkpoint is None:
             if self.train.transfer:
-                self.transferred, _ = transfer(self.gan.networks, Path(self.train.transfer))
+                digest, taken = transfer(self.gan.networks, Path(self.train.transfer))
+                self.transferred = {"checkpoint": digest, **{name: str(what) for name, what in taken.items()}}
             return
         self.gan.restore(load_state(checkpoint))
         progress = load_manifest(checkpoint).fields["progress"]
         self.step = checkpoint.images_seen // self.train.batch_size
         self.steps_since_log, self.seconds_before = progress["steps_since_log"], progress["seconds"]
-        self.transferred = progress.get("transferred", "")
+        self.transferred = progress.get("transferred", {})
         _LOG.info("resuming at %g kimg from %s", checkpoint.images_seen / 1000, checkpoint.path)
 
     def _advance(self) -> None:

@@ -98,7 +98,8 @@ def transfer(networks: Mapping[str, keras.Model], path: Path) -> tuple[str, dict
     for owner, pairs in matches.items():
         for variable, value in pairs:
             variable.assign(value)
-        _LOG.info("%s from %s: %s", owner, checkpoint.path, found[owner])
+        level = logging.WARNING if found[owner].left else logging.INFO
+        _LOG.log(level, "%s from %s: %s", owner, checkpoint.path, found[owner])
     return manifest.digest, found
 
 
