@@ -176,7 +176,7 @@ def test_parts_of_a_batch_keep_their_conditions(penalty: str) -> None:
 
 def test_the_average_is_settled_on_conditions_of_training() -> None:
     """Its batch statistics are the means over fixed latents whose conditions are those of the seeds 0 to 255."""
-    condition = Condition("label", ("a", "b"), ((0,), (1,)), (3, 1))
+    condition = Condition("label", ("a", "b"), ((0,), (1,)), (3, 2))
     gan = Gan(dataclasses.replace(RUN, train=TrainConfig(batch_size=4)), None, condition)
     scale = gan.averaged.get_layer("project_condition")
     scale.gamma.assign(noise(*scale.gamma.shape))
