@@ -22,7 +22,13 @@ from gan_core.config import RunConfig, load_config
 from gan_core.paths import path_of
 
 F = TypeVar("F", bound=Callable[..., Any])
-_SHORTCUTS = {"count": "eval.sample_count", "seed": "eval.seed", "format": "eval.sample_format"}
+_SHORTCUTS = {
+    "count": "eval.sample_count",
+    "seed": "eval.seed",
+    "format": "eval.sample_format",
+    "class_name": "eval.sample_class",
+    "attributes": "eval.sample_attributes",
+}
 
 
 def what_to_make(command: F) -> F:
@@ -150,10 +156,13 @@ def train(own: Terminal, config: RunConfig, data_root: Path) -> None:
     "Write pictures from the trained generator.\n\nA grid and the training's animation lie beside them.",
     "faceloom sample quickstart",
     "faceloom sample quickstart --count 1000 --seed 42 --format npz",
+    "faceloom sample cifar10-conditional --class frog",
 )
 @click.option("--count", metavar="N", help="How many pictures; short for --set eval.sample_count=N.")
 @click.option("--seed", metavar="S", help="Picture i has seed S + i; short for --set eval.seed=S.")
 @click.option("--format", metavar="png|npz", help="Picture files or one array; short for --set eval.sample_format=...")
+@click.option("--class", "class_name", metavar="NAME", help="Only this class, by name or number; a conditional run's.")
+@click.option("--attributes", metavar="NAME=0|1,...", help="Only with these attributes; a conditional run's.")
 def sample(own: Terminal, config: RunConfig, data_root: Path) -> None:
     """See help."""
     _alone(own, config, "sample")

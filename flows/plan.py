@@ -81,6 +81,7 @@ def _sampled(order: Order, place: Place, checkpoint: Checkpoint) -> bool:
         count=asked.sample_count,
         seed=asked.seed,
         format=asked.sample_format,
+        condition=asked.sample_condition or None,
         images_seen=checkpoint.images_seen,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import numpy.typing as npt
 
 from gan_core import artifacts
 from gan_core.artifacts import Manifest, digest_of
+from gan_core.conditions import Condition
 from gan_core.config import RunConfig
-from gan_core.errors import ArtifactError
+from gan_core.errors import ArtifactError, ConfigError
 from gan_core.handoff import Checkpoint
 from gan_core.normalization import Normalization
 
@@ -34,6 +36,7 @@ def save_checkpoint(
     state: State,
     progress: dict[str, Any],
     normalization: Normalization | None = None,
+    condition: Condition | None = None,
 ) -> Checkpoint:
     """Publish the state after `images_seen` images, then drop all but the newest `train.keep_checkpoints`.
 
@@ -46,11 +49,14 @@ def save_checkpoint(
         state: arrays by name, see `gan.Gan.state`.
         progress: what the loop needs besides: JSON types.
         normalization: what training sees of a pixel, which turns generated pictures into pixels; None is [-1, 1].
+        condition: what the networks are told of each picture; None is unconditional.
     """
     final = checkpoint_folder(run_dir, images_seen)
     fields: dict[str, Any] = {"images_seen": images_seen, "config": config.to_json(), "progress": progress}
     if normalization is not None:
         fields["normalization"] = normalization.to_json()
+    if condition is not None:
+        fields["condition"] = condition.to_json()
     with artifacts.publishing(final) as draft:
         with (draft / _STATE_FILE).open("wb") as stream:
             np.savez(stream, allow_pickle=False, **state)
@@ -65,7 +71,10 @@ def save_checkpoint(
 
 
 def load_manifest(checkpoint: Checkpoint) -> Manifest:
-    """Read the manifest of a checkpoint; `fields` has images_seen, config, progress and perhaps normalization."""
+    """Read the manifest of a checkpoint.
+
+    Its `fields` has images_seen, config, progress, and perhaps normalization and condition.
+    """
     return artifacts.read_manifest(checkpoint.path, "checkpoint")
 
 
@@ -73,6 +82,12 @@ def load_normalization(checkpoint: Checkpoint) -> Normalization | None:
     """Return what training saw of a pixel; None, which is [-1, 1], where the checkpoint does not say."""
     saved = load_manifest(checkpoint).fields.get("normalization")
     return None if saved is None else Normalization.from_json(saved)
+
+
+def load_condition(checkpoint: Checkpoint) -> Condition | None:
+    """Return what the networks of a checkpoint are told of each picture; None where they are unconditional."""
+    saved = load_manifest(checkpoint).fields.get("condition")
+    return None if saved is None else Condition.from_json(saved)
 
 
 def load_state(checkpoint: Checkpoint, owner: str = "") -> State:
@@ -99,6 +114,31 @@ def latest_checkpoint(run_dir: Path) -> Checkpoint | None:
             return Checkpoint(run_dir, int(folder.name), folder)
         _LOG.warning("%s is damaged; going back to the checkpoint before it", folder)
     return None
+
+
+def find_checkpoint(path: Path) -> Checkpoint:
+    """Return the checkpoint that `path` names: its own folder, or that of a run, of which it is the newest one.
+
+    Only manifests are read: `load_state` finds out whether the arrays are whole.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for folder in (path, *reversed(_folders(path))):
+        with contextlib.suppress(ArtifactError):
+            manifest = artifacts.read_manifest(folder, "checkpoint")
+            return Checkpoint(folder.parent.parent, int(manifest.fields["images_seen"]), folder)
+    raise ConfigError(f"train.transfer: {path} is neither a checkpoint nor the folder of a run that has one")
+
+
+def transferred_digest(config: RunConfig) -> str:
+    """Return the digest of the checkpoint that `train.transfer` names, empty where it names none.
+
+    Raises:
+        ConfigError: there is no such checkpoint.
+    """
+    path = config.train.transfer
+    return load_manifest(find_checkpoint(Path(path))).digest if path else ""
 
 
 def finished_checkpoint(run_dir: Path, config: RunConfig) -> Checkpoint | None:

@@ -75,7 +75,9 @@ class RunConfig:
 
 def content(section: Any) -> dict[str, Any]:
     """Return the fields of a config section that determine what is produced (see `options.option`), as JSON types."""
-    return _with_lists({f.name: getattr(section, f.name) for f in fields(section) if f.metadata["content"]})
+    values = {f.name: getattr(section, f.name) for f in fields(section) if f.metadata["content"]}
+    neutral = {f.name: f.default for f in fields(section) if f.metadata["neutral"]}
+    return _with_lists({name: value for name, value in values.items() if (name, value) not in neutral.items()})
 
 
 def _with_lists(values: Mapping[str, Any]) -> dict[str, Any]:

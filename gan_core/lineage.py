@@ -49,20 +49,30 @@ def machine() -> dict[str, Any]:
     return {"host": platform.node(), "system": platform.platform(), "cpus": os.cpu_count()}
 
 
-def start_run(run_dir: Path, config: RunConfig, run_digest: str, dataset_digest: str, dataset_path: Path) -> None:
+def start_run(
+    run_dir: Path,
+    config: RunConfig,
+    run_digest: str,
+    dataset_digest: str,
+    dataset_path: Path,
+    transferred: str = "",
+) -> None:
     """Create the run's folder and its config.json, or bring the config in it up to date.
 
+    `transferred` is the digest of the checkpoint that the run begins with, where `train.transfer` names one.
     The file stays as it is, to the byte, while config and data set do: the report's digest covers it.
 
     Raises:
         ConfigError: the folder cannot be created or written to.
     """
     artifacts.make_folder(run_dir)
-    facts = {
+    facts: dict[str, Any] = {
         "config": config.to_json(),
         "digest": run_digest,
         "dataset": {"digest": dataset_digest, "path": str(dataset_path)},
     }
+    if transferred:
+        facts["transfer"] = {"digest": transferred, "path": config.train.transfer}
     saved = read_run(run_dir)
     if saved is None or any(saved.get(key) != value for key, value in facts.items()):
         artifacts.write_json(run_dir / "config.json", {**facts, "created_by": versions(), "machine": machine()})
@@ -139,5 +149,12 @@ def _overrides(section: str, base: Any, config: Any) -> list[str]:
     before: Mapping[str, Any] = dataclasses.asdict(base)
     for key, value in dataclasses.asdict(config).items():
         if value != before[key] and (section, key) != ("data", "path"):
-            words += ["--set", f"{section}.{key}={str(value).lower() if isinstance(value, bool) else value}"]
+            words += ["--set", f"{section}.{key}={_text(value)}"]
     return words
+
+
+def _text(value: Any) -> str:
+    """Return a value as `options.parse` reads it."""
+    if isinstance(value, tuple):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value).lower() if isinstance(value, bool) else str(value)

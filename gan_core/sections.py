@@ -28,6 +28,8 @@ DUPLICATES = ("keep", "exact", "near")
 LOSS_NAMES = ("bce", "minimax", "lsgan", "hinge", "wgan-gp", "relativistic")
 PENALTY_NAMES = ("none", "r1", "r2", "r1+r2", "gp")
 AUGMENT_NAMES = ("color", "translation", "cutout")
+LABEL = "label"  # in model.condition: the class of each picture
+_MAX_CONDITIONS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +120,23 @@ class ModelConfig:
     spectral_norm: bool = option(
         False, "divide the discriminator's kernels by their largest singular value (dcgan, mlp)"
     )
+    condition: tuple[str, ...] = option(
+        (),
+        "label, or names of the data set's attributes, which both networks are told of each picture; empty is "
+        "unconditional",
+        neutral=True,
+    )
 
     def __post_init__(self) -> None:
         options.check("model", self)
+        if len(set(self.condition)) < len(self.condition):
+            raise ConfigError(f"model.condition names each once, got {', '.join(self.condition)}")
+        if LABEL in self.condition and len(self.condition) > 1:
+            raise ConfigError(
+                f"model.condition is either label or names of attributes, got {', '.join(self.condition)}"
+            )
+        if len(self.condition) > _MAX_CONDITIONS:
+            raise ConfigError(f"model.condition names {_MAX_CONDITIONS} attributes at most, got {len(self.condition)}")
         if self.spectral_norm and self.name == "r3":
             raise ConfigError(
                 "model.spectral_norm is for dcgan and mlp, got model.name=r3, which is made for train.penalty=r1+r2; "
@@ -153,6 +169,15 @@ class TrainConfig:
     )
     augment_kimg: float = option(
         500.0, "the strength moves from 0 to 1 in so many thousand images at most", low=0.001, high=1e5
+    )
+    transfer: str = option(
+        "",
+        "folder of a run, or of one of its checkpoints, whose weights are taken to begin with where layers have the "
+        "same name and shape; empty is off",
+        content=False,
+    )
+    freeze_d: int = option(
+        0, "lowest layers of the discriminator, nearest the picture, that keep their weights", low=0, neutral=True
     )
     learning_rate_g: float = option(2e-4, "Adam's step size, generator", low=0.0, high=1.0)
     learning_rate_d: float = option(2e-4, "Adam's step size, discriminator", low=0.0, high=1.0)
@@ -221,8 +246,17 @@ class EvalConfig:
     sample_count: int = option(64, "pictures that `sample` writes", low=1, high=10_000_000)
     sample_format: str = option("png", "PNG files or one .npz", choices=("png", "npz"))
     seed: int = option(0, "first seed of the samples; picture i has seed + i", low=0, high=2**31 - 1)
+    sample_class: str = option("", "class that `sample` asks for, by name or number; empty is all, as in training")
+    sample_attributes: tuple[str, ...] = option(
+        (), "attributes that `sample` asks for, such as Smiling=1,Male=0; the others are as in training"
+    )
     score_count: int = option(2048, "generated and real pictures compared by a score", low=16, high=1_000_000)
     snapshot_score_count: int = option(512, "the same for the scores on the way; 0 is off", low=0, high=1_000_000)
 
     def __post_init__(self) -> None:
         options.check("eval", self)
+
+    @property
+    def sample_condition(self) -> str:
+        """The condition that samples are asked to have, as text, such as "class dog"; empty is as in training."""
+        return f"class {self.sample_class}" if self.sample_class else ",".join(self.sample_attributes)

@@ -24,6 +24,7 @@ from gan_core.checkpoints import (
     load_state,
     save_checkpoint,
 )
+from gan_core.conditions import Array, Condition, names_of
 from gan_core.config import RunConfig, TrainConfig
 from gan_core.dataset import Images, load_images, open_pictures, shown_indices
 from gan_core.errors import Diverged, Interrupted
@@ -35,6 +36,7 @@ from gan_core.normalization import Normalization
 from gan_core.progress import Progress, ReportProgress, silent
 from gan_core.runlog import RunLog
 from gan_core.sampling import GRID_COLUMNS, GRID_COUNT, latents, render
+from gan_core.transfer import transfer
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ def train(
         Diverged: a loss or a weight left the finite numbers.
         Interrupted: SIGTERM or Ctrl-C; the state is saved.
         DataError: the data set has no training pictures.
+        ConfigError: it has not the classes or attributes of `model.condition`, or not of every training picture;
+            `train.transfer` names no checkpoint, or one where nothing matches; `train.freeze_d` is too large.
         ArtifactError: another process trains this run.
     """
     finished = finished_checkpoint(run_dir, config)
@@ -66,10 +70,14 @@ class Training:
     def __init__(self, config: RunConfig, dataset: DatasetManifest, run_dir: Path) -> None:
         self.config, self.dataset, self.run_dir = config, dataset, run_dir
         self.train = config.train
+        asked = config.model.condition
+        names_of(asked, dataset)
         self.device = _configure_runtime(self.train)
-        self.pictures = open_pictures(dataset, "train", self.train.placement)
-        self.gan = Gan(config, Normalization.from_json(dataset.normalization))
+        self.pictures = open_pictures(dataset, "train", self.train.placement, asked)
+        self.condition = Condition.of(asked, dataset, self.pictures.values) if asked else None
+        self.gan = Gan(config, Normalization.from_json(dataset.normalization), self.condition)
         self.step, self.steps_since_log, self.seconds_before = 0, 0, 0.0
+        self.transferred: dict[str, str] = {}
         self._resume()
         self.log = RunLog(run_dir, self.images_seen)
         self.scorer = self._scorer()
@@ -100,11 +108,15 @@ class Training:
     def _resume(self) -> None:
         checkpoint = latest_checkpoint(self.run_dir)
         if checkpoint is None:
+            if self.train.transfer:
+                digest, taken = transfer(self.gan.networks, Path(self.train.transfer))
+                self.transferred = {"checkpoint": digest, **{name: str(what) for name, what in taken.items()}}
             return
         self.gan.restore(load_state(checkpoint))
         progress = load_manifest(checkpoint).fields["progress"]
         self.step = checkpoint.images_seen // self.train.batch_size
         self.steps_since_log, self.seconds_before = progress["steps_since_log"], progress["seconds"]
+        self.transferred = progress.get("transferred", {})
         _LOG.info("resuming at %g kimg from %s", checkpoint.images_seen / 1000, checkpoint.path)
 
     def _advance(self) -> None:
@@ -121,7 +133,10 @@ class Training:
         count, batch = stop - self.step, self.train.batch_size
         indices = shown_indices(self.step * batch, count * batch, len(self.pictures), self.train.seed)
         images = self.pictures.read(indices)
-        self.gan.train_steps(images.reshape(count, batch, *images.shape[1:]), tf.constant(self.step, tf.int64))
+        arguments = [images.reshape(count, batch, *images.shape[1:]), tf.constant(self.step, tf.int64)]
+        if self.condition:
+            arguments.append(self.condition.array(self.pictures.values[indices]).reshape(count, batch, -1))
+        self.gan.train_steps(*arguments)
         self.step = stop
         self.steps_since_log += count
 
@@ -163,13 +178,18 @@ class Training:
     def _snapshot(self) -> None:
         """Write the fixed-latent grid and, unless it is off, the score on the way."""
         self.gan.settle_average()
-        self.log.snapshot(self.images_seen, grid(self._generated(range(GRID_COUNT)), GRID_COLUMNS))
+        columns, conditions = (self.condition and self.condition.grid()) or (GRID_COLUMNS, None)
+        count = GRID_COUNT if conditions is None else len(conditions)
+        self.log.snapshot(self.images_seen, grid(self._generated(range(count), conditions), columns))
         if self.scorer is not None:
             seeds = range(self.config.eval.seed, self.config.eval.seed + self.config.eval.snapshot_score_count)
             self.log.score({"images": self.images_seen, **self.scorer.score(self._generated(seeds))})
 
-    def _generated(self, seeds: range) -> Images:
-        return render(self.gan.averaged, latents(seeds, self.config.model.latent_size), self.gan.normalization)
+    def _generated(self, seeds: range, conditions: Array | None = None) -> Images:
+        latent = latents(seeds, self.config.model.latent_size)
+        if self.condition and conditions is None:
+            conditions = self.condition.drawn(seeds)
+        return render(self.gan.averaged, latent, self.gan.normalization, conditions)
 
     def _scorer(self) -> SnapshotScorer | None:
         count = self.config.eval.snapshot_score_count
@@ -190,7 +210,11 @@ class Training:
             "seconds": self.seconds,
             "device": self.device,
         }
-        return save_checkpoint(self.run_dir, self.config, self.images_seen, state, progress, self.gan.normalization)
+        if self.transferred:
+            progress["transferred"] = self.transferred
+        return save_checkpoint(
+            self.run_dir, self.config, self.images_seen, state, progress, self.gan.normalization, self.condition
+        )
 
 
 def _configure_runtime(train: TrainConfig) -> str:

@@ -34,6 +34,7 @@ NEEDS_TENSORFLOW = {
     "gan_core.sampling",
     "gan_core.schedules",
     "gan_core.training",
+    "gan_core.transfer",
     "gan_core.updates",
 }
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +10,7 @@ import pytest
 
 from beam_jobs.sources import registry
 from beam_jobs.sources.registry import Listed
-from flows.stages import STAGES, Order, StageResult, locate
+from flows.stages import STAGES, Order, StageResult, check_inputs, locate
 from gan_core import artifacts, checkpoints, lineage
 from gan_core.config import load_config
 from gan_core.errors import ConfigError, Diverged
@@ -119,6 +120,38 @@ def test_each_stage_finds_its_inputs_and_notes_itself(order: Order) -> None:
     assert (saved["config"], saved["digest"]) == (order.config.to_json(), place.run_digest)
     assert saved["dataset"] == {"digest": place.dataset_digest, "path": str(place.dataset)}
     assert saved["created_by"] == lineage.versions()
+
+
+def test_a_run_that_begins_with_anothers_weights_is_another_run(order: Order, tmp_path: Path) -> None:
+    """Its digest and its config.json name the checkpoint; a newer one in the same place makes a new run."""
+    source = tmp_path / "other"
+    asked = dataclasses.replace(
+        order, config=load_config("smoke", ["data.synthetic_count=16", f"train.transfer={source}"])
+    )
+    with pytest.raises(ConfigError, match=r"train.transfer: .*other is neither a checkpoint nor the folder of a run"):
+        locate(asked)
+    publish(checkpoints.checkpoint_folder(source, 8), "checkpoint", "c" * 64, {"images_seen": 8}, state_npz="weights")
+    place = locate(asked)
+    assert place.run_dir != locate(order).run_dir
+    STAGES["ingest"](asked, silent)
+    saved = lineage.read_run(place.run_dir)
+    assert saved is not None
+    assert saved["transfer"] == {"digest": "c" * 64, "path": str(source)}
+    publish(checkpoints.checkpoint_folder(source, 16), "checkpoint", "e" * 64, {"images_seen": 16}, state_npz="more")
+    assert locate(asked).run_dir not in (place.run_dir, locate(order).run_dir)
+    fixed = f"train.transfer={checkpoints.checkpoint_folder(source, 8)}"
+    named = dataclasses.replace(order, config=load_config("smoke", ["data.synthetic_count=16", fixed]))
+    assert locate(named).run_digest == place.run_digest
+
+
+def test_a_class_that_a_run_has_not_is_said_before_sampling(order: Order) -> None:
+    """`sample` looks into the checkpoint's manifest first."""
+    run_all(order)
+    asked = dataclasses.replace(
+        order, config=load_config("smoke", ["data.synthetic_count=16", "eval.sample_class=dog"])
+    )
+    with pytest.raises(ConfigError, match="--class dog: this run is unconditional"):
+        check_inputs("sample", asked)
 
 
 def test_the_second_time_everything_is_already_done(order: Order) -> None:

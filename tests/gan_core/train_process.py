@@ -120,9 +120,9 @@ def train_until(moment: str, run_dir: Path, dataset: Path, settings: list[str]) 
         build(gan, *args)
         run_steps = gan.train_steps
 
-        def train_steps(images: Any, first_step: Any) -> None:
+        def train_steps(*arguments: Any) -> None:
             StepHook.call()
-            run_steps(images, first_step)
+            run_steps(*arguments)
 
         gan.train_steps = train_steps
 
