@@ -66,9 +66,10 @@ def final_state(run_dir: Path) -> dict[str, np.ndarray]:
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a log without the clock's readings, which no two runs share."""
+    """Return the lines of a log without the readings of clock and memory, which no two runs share."""
+    own = {"seconds", "images_per_second", "memory_mib", "memory_peak_mib"}
     logged = [json.loads(line) for line in path.read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in {"seconds", "images_per_second"}} for line in logged]
+    return [{k: v for k, v in line.items() if k not in own} for line in logged]
 
 
 def assert_same_run(one: Path, other: Path) -> None:
@@ -175,7 +176,13 @@ def test_progress_is_reported(tmp_path: Path, dataset: DatasetManifest) -> None:
         "loss_d",
         "accuracy_real",
         "accuracy_fake",
+        "gradient_norm_g",
+        "gradient_norm_d",
         "images_per_second",
+        "learning_rate_g",
+        "learning_rate_d",
+        "memory_mib",
+        "memory_peak_mib",
     ]
 
 
