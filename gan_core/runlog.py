@@ -52,7 +52,7 @@ class RunLog:
     def snapshot(
         self, images_seen: int, picture: Image.Image, distributions: Mapping[str, npt.NDArray[Any]] | None = None
     ) -> None:
-        """Write the fixed-latent grid after `images_seen` images, the film with it, and histograms of numbers by tag."""
+        """Write the fixed-latent grid after `images_seen` images, the film with it, and histograms by tag."""
         path = self.snapshots / f"{images_seen:012d}.png"
         temporary = path.with_name(f".{path.name}")
         picture.save(temporary, format="png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import stat
 import sys
@@ -94,7 +95,7 @@ def test_thinning_keeps_the_first_the_last_and_the_limit(count: int) -> None:
     kept = [int(path.name) for path in thinned(items, 60)]
     assert (kept[0], kept[-1], len(kept) <= 60) == (0, count - 1, True)
     assert len(kept) >= min(count, 30)
-    steps = {after - before for before, after in zip(kept[:-2], kept[1:-1], strict=True)}
+    steps = {after - before for before, after in itertools.pairwise(kept[:-1])}
     assert steps <= {1} if count <= 60 else steps in [{2}, {4}, {8}, {16}, {32}]
 
 
@@ -125,7 +126,11 @@ def test_without_snapshots_there_is_no_film(tmp_path: Path) -> None:
 
 def test_ffmpeg_gets_raw_frames_with_even_sides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two frames of 10x6 and seven times the last one more, 4 a second; the result appears by rename."""
-    fake_ffmpeg(tmp_path, monkeypatch, "open(words[-1], 'w').write(' '.join(words[:-1]) + f' {sorted(set(pixels))} {len(pixels)}')")
+    fake_ffmpeg(
+        tmp_path,
+        monkeypatch,
+        "open(words[-1], 'w').write(' '.join(words[:-1]) + f' {sorted(set(pixels))} {len(pixels)}')",
+    )
     one = Film(tmp_path)
     one.show(snapshots(tmp_path, 2))
     assert one.mp4.read_text() == (
