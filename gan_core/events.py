@@ -24,7 +24,6 @@ from gan_core.records import read_records, write_record
 
 BUCKETS = 30  # of a histogram, as `tf.summary.histogram` has it
 _PATTERN = "events.out.tfevents.*"
-_SCALAR, _TENSOR, _BLOBS = 1, 2, 3  # SummaryMetadata.DataClass
 
 Value = Any
 
@@ -56,7 +55,7 @@ class Events:
 
 def scalar(tag: str, number: float) -> Value:
     """Return a number, stored as float32."""
-    return _value(tag, "scalars", _SCALAR, np.float32(number))
+    return _value(tag, "scalars", np.float32(number))
 
 
 def picture(tag: str, image: Image.Image) -> Value:
@@ -64,12 +63,12 @@ def picture(tag: str, image: Image.Image) -> Value:
     stream = io.BytesIO()
     image.save(stream, format="png")
     width, height = (str(side).encode() for side in image.size)
-    return _value(tag, "images", _BLOBS, np.array([width, height, stream.getvalue()], object))
+    return _value(tag, "images", np.array([width, height, stream.getvalue()], object))
 
 
 def histogram(tag: str, numbers: npt.NDArray[Any]) -> Value:
     """Return how numbers are distributed, in `BUCKETS` buckets of one width; what is not finite is left out."""
-    return _value(tag, "histograms", _TENSOR, buckets(numbers))
+    return _value(tag, "histograms", buckets(numbers))
 
 
 def buckets(numbers: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -108,9 +107,9 @@ def histograms_of(gan: Any) -> Mapping[str, npt.NDArray[Any]]:
     return found
 
 
-def _value(tag: str, plugin: str, kind: int, array: Any) -> Value:
+def _value(tag: str, plugin: str, array: Any) -> Value:
     data = tf.compat.v1.SummaryMetadata.PluginData(plugin_name=plugin)
-    metadata = tf.compat.v1.SummaryMetadata(plugin_data=data, data_class=kind)
+    metadata = tf.compat.v1.SummaryMetadata(plugin_data=data)
     return tf.compat.v1.Summary.Value(tag=tag, tensor=tf.make_tensor_proto(array), metadata=metadata)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 from gan_core import events
 from gan_core.config import DataConfig, ModelConfig, RunConfig, TrainConfig
@@ -17,6 +17,7 @@ from gan_core.events import Events
 from gan_core.gan import Gan
 from gan_core.records import read_records
 
+EVERYTHING = {name: 0 for name in ("scalars", "histograms", "images")}  # no thinning
 RAMP = np.linspace(0.0, 3.0, 61, dtype=np.float32)  # two in each bucket, three in the last
 
 
@@ -32,7 +33,7 @@ def values_of(folder: Path) -> list[tuple[int, Any]]:
 
 def shown(folder: Path) -> dict[str, list[int]]:
     """Return tag -> steps, as TensorBoard shows them."""
-    board = EventAccumulator(str(folder), size_guidance={"tensors": 0})
+    board = EventAccumulator(str(folder), tensor_size_guidance=EVERYTHING)
     board.Reload()
     return {tag: [event.step for event in board.Tensors(tag)] for tag in board.Tags()["tensors"]}
 
@@ -91,7 +92,7 @@ def test_a_resume_takes_out_what_lies_past_it(tmp_path: Path) -> None:
 def test_a_tensorboard_that_is_looking_forgets_what_is_void(tmp_path: Path) -> None:
     """One that has read up to 500 before the resume at 300 shows no step twice afterwards."""
     log(Events(tmp_path, 0), 100, 200, 300, 400, 500)
-    board = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0})
+    board = EventAccumulator(str(tmp_path), tensor_size_guidance=EVERYTHING)
     board.Reload()
     assert [event.step for event in board.Tensors("weights/w")] == [100, 200, 300, 400, 500]
     log(Events(tmp_path, 300), 400)
