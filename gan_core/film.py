@@ -1,7 +1,7 @@
 """The training as a film that grows: `training.gif`, and `training.mp4` where there is an ffmpeg.
 
 Each snapshot writes both anew, by rename, so its cost must not grow: there are at most `MAX_FRAMES` frames, none wider
-than `MAX_SIDE_PIXELS`, and those of the GIF keep their palettes from one time to the next.
+than `MAX_SIDE_PIXELS`, and those of the snapshot before are not decoded again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ MAX_FRAMES = 60
 MAX_SIDE_PIXELS = 640
 FRAME_MS, HOLD_MS = 250, 2000
 FFMPEG_SECONDS = 120.0
-_CODECS = ("libx264", "mpeg4")  # the second is part of every ffmpeg, and the first not of all
+# The second is part of every ffmpeg, and the first not of all.
+_CODECS = {"libx264": ("-preset", "veryfast"), "mpeg4": ("-q:v", "4")}
 
 _LOG = logging.getLogger(__name__)
 
@@ -92,7 +93,9 @@ def _frame(path: Path) -> Image.Image | None:
     try:
         with Image.open(path) as picture:
             factor = -(-max(picture.size) // MAX_SIDE_PIXELS)
-            return picture.convert("RGB").reduce(factor).quantize(256)
+            small = picture.convert("RGB").reduce(factor)
+            # A hundred times as fast as the median cut, which took 0.2 s of a processor, and nearly as close.
+            return small.quantize(256, Image.Quantize.FASTOCTREE)
     except OSError:
         return None
 
@@ -106,7 +109,7 @@ def _even(frame: Image.Image) -> Image.Image:
 def _run(ffmpeg: str, codec: str, pixels: bytes, size: tuple[int, int], target: Path) -> str:
     """Encode raw RGB frames; return why that failed, empty where it did not."""
     shape = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", f"{1000 / FRAME_MS:g}"]
-    form = ["-c:v", codec, "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-f", "mp4"]
+    form = ["-c:v", codec, *_CODECS[codec], "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-f", "mp4"]
     command = [ffmpeg, "-nostdin", "-loglevel", "error", "-y", *shape, "-i", "pipe:0", *form, str(target)]
     try:
         # A session of its own: Ctrl-C is for the training, which saves and leaves.

@@ -135,7 +135,7 @@ def test_ffmpeg_gets_raw_frames_with_even_sides(tmp_path: Path, monkeypatch: pyt
     one.show(snapshots(tmp_path, 2))
     assert one.mp4.read_text() == (
         "-nostdin -loglevel error -y -f rawvideo -pix_fmt rgb24 -s 10x6 -r 4 -i pipe:0 "
-        f"-c:v libx264 -pix_fmt yuv420p -movflags +faststart -f mp4 [0, 4] {9 * 10 * 6 * 3}"
+        f"-c:v libx264 -preset veryfast -pix_fmt yuv420p -movflags +faststart -f mp4 [0, 4] {9 * 10 * 6 * 3}"
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ffmpeg", "snapshots", "training.gif", "training.mp4"]
 
