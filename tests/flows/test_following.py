@@ -44,7 +44,7 @@ def test_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
 
 
 def test_a_resume_that_cuts_is_seen(tmp_path: Path) -> None:
-    """The file is replaced by its beginning; only what differs from there on is new, although it is as long as before."""
+    """The file is replaced by its beginning; what differs from there on is new, even where it is as long."""
     tail = Tail(tmp_path / "log")
     tail.path.write_text(line(1) + line(2) + line(3))
     tail.read()

@@ -139,20 +139,23 @@ def test_the_table_shows_all_of_it(run_dir: Path) -> None:
     }
 
 
+CONTINUES = "the same command continues"
+WHY = f"the command that started it says why, and {CONTINUES}"
+NO_LINE = "its log has had no line for 500 s"
 STATES: list[tuple[str, Callable[[Path], None], bool, str]] = [
     ("training", lambda run: None, True, ""),
-    ("silent", lambda run: age(run, 500), True, "the training process is there, but its log has had no line for 500 s"),
-    ("stopped", lambda run: age(run, 500), False, "no process trains this run, and its log has had no line for 500 s: it was killed"),
+    ("silent", lambda run: age(run, 500), True, f"the training process is there, but {NO_LINE}"),
+    ("stopped", lambda run: age(run, 500), False, f"no process trains this run, and {NO_LINE}: it was killed"),
     ("training", lambda run: None, False, ""),
     ("waiting", lambda run: (run / "metrics.jsonl").unlink(), False, "the training has not begun"),
     ("training", lambda run: (run / "metrics.jsonl").unlink(), True, "no line yet: the first step takes longest"),
-    ("failed", lambda run: stage(run, "train", "failed"), False, "train failed; the command that started it says why, and the same command continues"),
-    ("failed", lambda run: stage(run, "prepare", "failed"), False, "prepare failed; the command that started it says why, and the same command continues"),
-    ("interrupted", lambda run: stage(run, "train", "interrupted"), False, "train was interrupted; the same command continues"),
+    ("failed", lambda run: stage(run, "train", "failed"), False, f"train failed; {WHY}"),
+    ("failed", lambda run: stage(run, "prepare", "failed"), False, f"prepare failed; {WHY}"),
+    ("interrupted", lambda run: stage(run, "train", "interrupted"), False, f"train was interrupted; {CONTINUES}"),
     ("training", lambda run: stage(run, "train", "failed"), True, ""),
     ("finished", lambda run: checkpoint(run, 2016), False, "the training is finished"),
     ("training", lambda run: checkpoint(run, 512), False, ""),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("state", "happen", "held", "detail"), STATES)

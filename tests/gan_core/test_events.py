@@ -17,7 +17,7 @@ from gan_core.events import Events
 from gan_core.gan import Gan
 from gan_core.records import read_records
 
-EVERYTHING = {name: 0 for name in ("scalars", "histograms", "images")}  # no thinning
+EVERYTHING = dict.fromkeys(("scalars", "histograms", "images"), 0)  # no thinning
 RAMP = np.linspace(0.0, 3.0, 61, dtype=np.float32)  # two in each bucket, three in the last
 
 
