@@ -156,8 +156,8 @@ def is_training(run_dir: Path) -> bool:
         locks = Path("/proc/locks").read_text(encoding="ascii").splitlines()
     except OSError:
         return _is_alive(_process(run_dir))
-    # "1: FLOCK  ADVISORY  WRITE 1234 00:2d:5678 0 EOF"; those who only wait for a lock have an arrow.
-    fields = [line.split() for line in locks if "->" not in line]
+    # "1: FLOCK  ADVISORY  WRITE 1234 00:2d:5678 0 EOF"
+    fields = [line.split() for line in locks]
     return any(words[1] == "FLOCK" and words[5].rsplit(":", 1)[-1] == str(wanted) for words in fields)
 
 
