@@ -17,6 +17,7 @@ import click
 from flows import terminal
 from flows.data_command import data
 from flows.fetch_command import fetch
+from flows.runs_command import runs
 from flows.terminal import EXIT_CODES, Group, Terminal, data_root_option, shared_options
 from gan_core.config import RunConfig, load_config
 from gan_core.paths import path_of
@@ -206,14 +207,7 @@ def presets(own: Terminal, name: str | None) -> None:
     own.emit(*(presets.details(name) if name else presets.listing()))
 
 
-@cli.command(epilog=examples("faceloom runs", "faceloom runs --data-root /mnt/gans --json"))
-@shared_options
-@data_root_option("Where raw/, datasets/ and runs/ lie.")
-def runs(own: Terminal, data_root: Path) -> None:
-    """List the runs: state, progress, scores."""
-    from flows import runs
-
-    own.emit(*runs.listing(data_root))
+cli.add_command(runs)
 
 
 @cli.command(epilog=examples("faceloom doctor", "faceloom doctor --json"))

@@ -12,7 +12,7 @@ import keras
 import numpy.typing as npt
 import tensorflow as tf
 
-from gan_core import models
+from gan_core import models, step_means
 from gan_core.augment import adapted
 from gan_core.conditions import Condition
 from gan_core.config import RunConfig
@@ -24,8 +24,6 @@ from gan_core.updates import LATENTS, Updates
 
 Tensor = Any
 State = dict[str, npt.NDArray[Any]]
-
-MEASURED = ("loss_g", "loss_d", "accuracy_real", "accuracy_fake")
 
 _SETTLE_BATCHES, _SETTLE_SIZE = 4, 64
 _ADAPT_STEPS = 4  # Karras et al. 2020 (arXiv:2006.06676), appendix D
@@ -58,7 +56,7 @@ class Gan:
         self.optimizer_d = _adam(train.learning_rate_d, config)
         self.optimizer_g.build(self.generator.trainable_variables)
         self.optimizer_d.build(self.discriminator.trainable_variables)
-        self.sums = tf.Variable(tf.zeros([len(MEASURED)]), trainable=False, name="sums")
+        self.sums = tf.Variable(tf.zeros([step_means.SIZE]), trainable=False, name="sums")
         self.strength = tf.Variable(train.augment_strength, trainable=False, dtype=tf.float32, name="strength")
         self.signs = tf.Variable(tf.zeros([]), trainable=False, name="signs")
         self.updates = Updates(config, self.normalization, self.generator, self.discriminator)
@@ -108,7 +106,7 @@ class Gan:
             tf.reduce_mean(tf.cast(real_logits > 0, tf.float32)),
             tf.reduce_mean(tf.cast(fake_logits < 0, tf.float32)),
         ]
-        self.sums.assign_add(tf.stack([loss_g, loss_d, *accuracies]))
+        self.sums.assign_add(step_means.measured_row([loss_g, loss_d, *accuracies]))
 
     def _whole_batch(self, images: Tensor, step: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Update both networks. The generated batch is made once and serves both.
@@ -121,12 +119,13 @@ class Gan:
             fake = self.generator(models.inputs(latents, condition), training=True)
         scale = self.optimizer_d.scale_loss
         gradients, logits, loss_d = self.updates.judge(real, fake, step, 0, strength, scale, condition)
-        self.optimizer_d.apply(gradients, self.discriminator.trainable_variables)
+        self._apply("gradient_norm_d", self.optimizer_d, gradients, self.discriminator.trainable_variables)
 
         scale = self.optimizer_g.scale_loss
         slopes, loss_g = self.updates.convince(real, fake, step, 0, strength, scale, condition)
         weights = self.generator.trainable_variables
-        self.optimizer_g.apply(tape.gradient(fake, weights, output_gradients=slopes), weights)
+        gradients = tape.gradient(fake, weights, output_gradients=slopes)
+        self._apply("gradient_norm_g", self.optimizer_g, gradients, weights)
         return logits, loss_d, loss_g
 
     def _in_parts(self, images: Tensor, step: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -153,7 +152,7 @@ class Gan:
             loss_d += loss / parts
             real_logits = real_logits.write(part, logits[: real.shape[1]])
             fake_logits = fake_logits.write(part, logits[real.shape[1] :])
-        self.optimizer_d.apply(gradients, weights)
+        self._apply("gradient_norm_d", self.optimizer_d, gradients, weights)
 
         weights = self.generator.trainable_variables
         gradients, loss_g = [tf.zeros_like(weight) for weight in weights], tf.zeros([])
@@ -167,8 +166,13 @@ class Gan:
             more = tape.gradient(fake, weights, output_gradients=slopes)
             gradients = [one + other / parts for one, other in zip(gradients, more, strict=True)]
             loss_g += loss / parts
-        self.optimizer_g.apply(gradients, weights)
+        self._apply("gradient_norm_g", self.optimizer_g, gradients, weights)
         return tf.concat([real_logits.concat(), fake_logits.concat()], 0), loss_d, loss_g
+
+    def _apply(self, norm: str, optimizer: keras.optimizers.Optimizer, gradients: list[Tensor], weights: Any) -> None:
+        """Update weights by scaled gradients, and count the norm of these."""
+        self.sums.assign_add(step_means.norm_row(norm, step_means.unscaled_norm(gradients, optimizer)))
+        optimizer.apply(gradients, weights)
 
     def _latents(self, step: Tensor) -> Tensor:
         shape = [self.config.train.batch_size, self.config.model.latent_size]
@@ -234,10 +238,10 @@ class Gan:
             norm.momentum = momentum
 
     def measured(self, steps: int) -> dict[str, float]:
-        """Return the means of `MEASURED` over the last `steps` steps, and start the next means."""
-        means = self.sums.numpy() / steps
+        """Return the means over the last `steps` steps, see `step_means.means_of`, and start the next means."""
+        sums = self.sums.numpy()
         self.sums.assign(tf.zeros_like(self.sums))
-        return {name: float(mean) for name, mean in zip(MEASURED, means, strict=True)}
+        return step_means.means_of(sums, steps)
 
     def _variables(self) -> dict[str, Any]:
         # By position: Keras numbers optimizers, and the seeds inside dropout, by what the process built before.
@@ -262,6 +266,8 @@ class Gan:
             ArtifactError: names or shapes are not this config's.
         """
         variables = self._variables()
+        if "sums" in state:
+            state = {**state, "sums": step_means.widened(state["sums"])}
         if variables.keys() != state.keys():
             odd = sorted(variables.keys() ^ state.keys())
             raise ArtifactError(f"the checkpoint holds other variables than this config's networks, such as {odd[0]}")

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gan_core import artifacts
+from gan_core import artifacts, vitals
 from gan_core.checkpoints import (
     finished_checkpoint,
     latest_checkpoint,
@@ -28,6 +28,7 @@ from gan_core.conditions import Array, Condition, names_of
 from gan_core.config import RunConfig, TrainConfig
 from gan_core.dataset import Images, load_images, open_pictures, shown_indices
 from gan_core.errors import Diverged, Interrupted
+from gan_core.events import histograms_of
 from gan_core.gan import Gan
 from gan_core.grids import grid
 from gan_core.handoff import Checkpoint, DatasetManifest
@@ -80,6 +81,7 @@ class Training:
         self.transferred: dict[str, str] = {}
         self._resume()
         self.log = RunLog(run_dir, self.images_seen)
+        vitals.note_process(run_dir, self.device, self.train.precision)
         self.scorer = self._scorer()
         self.started = self.rate_started = time.monotonic()
         self.rate_step = self.step
@@ -170,6 +172,8 @@ class Training:
         figures["images_per_second"] = steps * self.train.batch_size / (now - self.rate_started)
         if self.gan.is_adaptive:
             figures["augment_strength"] = float(self.gan.strength.numpy())
+        figures |= vitals.of_optimizer("g", self.gan.optimizer_g) | vitals.of_optimizer("d", self.gan.optimizer_d)
+        figures |= vitals.memory()
         self.rate_started, self.rate_step = now, self.step
         self.log.metrics({"images": self.images_seen, **figures, "seconds": self.seconds})
         total = self.train.total_steps * self.train.batch_size
@@ -178,9 +182,12 @@ class Training:
     def _snapshot(self) -> None:
         """Write the fixed-latent grid and, unless it is off, the score on the way."""
         self.gan.settle_average()
+        if not self.log.shows_real:
+            self.log.real(grid(load_images(self.dataset, "train", GRID_COUNT), GRID_COLUMNS))
         columns, conditions = (self.condition and self.condition.grid()) or (GRID_COLUMNS, None)
         count = GRID_COUNT if conditions is None else len(conditions)
-        self.log.snapshot(self.images_seen, grid(self._generated(range(count), conditions), columns))
+        picture = grid(self._generated(range(count), conditions), columns)
+        self.log.snapshot(self.images_seen, picture, histograms_of(self.gan))
         if self.scorer is not None:
             seeds = range(self.config.eval.seed, self.config.eval.seed + self.config.eval.snapshot_score_count)
             self.log.score({"images": self.images_seen, **self.scorer.score(self._generated(seeds))})

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from gan_core.artifacts import locked
@@ -24,6 +25,7 @@ from gan_core.grids import grid
 from gan_core.handoff import DatasetManifest
 from gan_core.normalization import Normalization
 from gan_core.progress import Progress
+from gan_core.records import read_records
 from gan_core.sampling import generate
 from gan_core.training import train
 from tests.datasets import make_dataset
@@ -66,9 +68,10 @@ def final_state(run_dir: Path) -> dict[str, np.ndarray]:
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a log without the clock's readings, which no two runs share."""
+    """Return the lines of a log without the readings of clock and memory, which no two runs share."""
+    own = {"seconds", "images_per_second", "memory_mib", "memory_peak_mib"}
     logged = [json.loads(line) for line in path.read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in {"seconds", "images_per_second"}} for line in logged]
+    return [{k: v for k, v in line.items() if k not in own} for line in logged]
 
 
 def assert_same_run(one: Path, other: Path) -> None:
@@ -103,6 +106,23 @@ def test_logs_are_complete(uninterrupted: Path) -> None:
         "000000000192",
         "000000000240",
     ]
+
+
+def test_a_run_is_seen_in_pictures(uninterrupted: Path) -> None:
+    """The film has a frame for each snapshot; TensorBoard has real pictures once, and histograms at each snapshot."""
+    with Image.open(uninterrupted / "training.gif") as film:
+        assert getattr(film, "n_frames", 1) == 4
+    steps: dict[str, list[int]] = {}
+    for path in (uninterrupted / "tensorboard").iterdir():
+        for _, data in read_records(path):
+            event = tf.compat.v1.Event.FromString(data)
+            for value in event.summary.value:
+                steps.setdefault(value.tag, []).append(event.step)
+    assert (steps["real pictures"], steps["fixed latents"]) == ([0], [0, 80, 160, 240])
+    assert steps["weights/generator/project/kernel"] == steps["gradients/generator/project/kernel"] == [0, 80, 160, 240]
+    assert steps["gradient_norm_d"] == [32, 64, 96, 128, 160, 192, 224, 240]
+    noted = json.loads((uninterrupted / "training.json").read_text())
+    assert (noted["device"], noted["precision"]) == ("CPU", "float32")
 
 
 def test_killed_at_every_moment_gives_the_same_bits(
@@ -175,7 +195,13 @@ def test_progress_is_reported(tmp_path: Path, dataset: DatasetManifest) -> None:
         "loss_d",
         "accuracy_real",
         "accuracy_fake",
+        "gradient_norm_g",
+        "gradient_norm_d",
         "images_per_second",
+        "learning_rate_g",
+        "learning_rate_d",
+        "memory_mib",
+        "memory_peak_mib",
     ]
 
 
