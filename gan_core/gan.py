@@ -173,6 +173,12 @@ class Gan:
             if span and train.beta2_end:
                 adam.beta_2.assign(Schedule(train.beta2, train.beta2_end, span).at(shown))
 
+    def reset_learning_rates(self) -> None:
+        """Give the optimizers this config's learning rates, where `restore` brought others."""
+        train = self.config.train
+        for optimizer, rate in ((self.optimizer_g, train.learning_rate_g), (self.optimizer_d, train.learning_rate_d)):
+            getattr(optimizer, "inner_optimizer", optimizer).learning_rate.assign(rate)
+
     def _average(self, step: Tensor) -> None:
         """Move the averaged generator's weights towards the trained one's."""
         train = self.config.train
