@@ -23,8 +23,9 @@ WINNING_KIMG = 20.0
 """A discriminator is ahead for a moment in every training, most of all at the start; thousand images."""
 
 COLLAPSED_BELOW = 0.25
-"""Of the real pictures' distance to their nearest neighbours. Real halves stand at 1, and eight pictures repeated with
-slight changes below 0.1; soft but varied pictures early in a training at 0.4 and more."""
+"""Of the real pictures' distance to their nearest neighbours. Measured: real halves stand at 1, trainings that went
+well at 0.06 untrained, 0.5 to 0.7 after 3 to 20 kimg and 0.8 to 1 at their end; 64 pictures or fewer, repeated with
+noise of 6 grey levels, at 0.03."""
 COLLAPSE_FROM_KIMG = 20.0
 """Before, every generator draws nearly one picture: grey, then a mean; thousand images."""
 _MOST = 512  # pictures: the time grows with their square
