@@ -268,7 +268,7 @@ def test_config_chooses_last_or_best(tmp_path: Path) -> None:
         f"the best checkpoint of {tmp_path} cannot be used: {damaged.path} is missing or damaged; "
         "use eval.checkpoint=last"
     )
-    with pytest.raises(ArtifactError, match="no score was taken on the way; use eval.checkpoint=last"):
+    with pytest.raises(ArtifactError, match=r"no score was taken on the way; use eval\.checkpoint=last"):
         best_checkpoint(save(tmp_path, 1056))
 
 

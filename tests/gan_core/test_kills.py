@@ -1,4 +1,4 @@
-"""A training that is killed ten times leaves what one that was left alone leaves; SIGTERM in a snapshot; a full disk."""
+"""A training that is killed ten times, told to stop in a snapshot, or refused by its disk ends as one left alone."""
 
 from __future__ import annotations
 
