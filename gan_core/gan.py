@@ -60,6 +60,7 @@ class Gan:
             tf.TensorSpec([None, train.batch_size, side, side, channels], tf.uint8),
             tf.TensorSpec([], tf.int64),
         ]
+        self._is_finite = tf.function(self._are_all_finite)
         self.train_steps: Callable[[npt.NDArray[np.uint8], Tensor], None] = tf.function(
             self._train_steps, input_signature=signature
         )
@@ -234,6 +235,14 @@ class Gan:
         for owner, optimizer in optimizers.items():
             named |= {f"{owner}/{index:03d}": v for index, v in enumerate(optimizer.variables)}
         return named
+
+    def _are_all_finite(self) -> Tensor:
+        arrays = [tf.convert_to_tensor(variable) for variable in self._variables().values()]
+        return tf.reduce_all([tf.reduce_all(tf.math.is_finite(one)) for one in arrays if one.dtype.is_floating])
+
+    def is_finite(self) -> bool:
+        """Return whether all that `state` returns is finite, from one number that the device computes."""
+        return bool(self._is_finite())
 
     def state(self) -> State:
         """Return every number that the next steps depend on, by name: weights, moments, averages, random state."""

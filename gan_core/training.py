@@ -215,6 +215,7 @@ class Training:
     def _write_log(self, report_progress: ReportProgress) -> None:
         figures = self.gan.measured(self.steps_since_log)
         _check_finite(figures)
+        self._check_weights()
         images_before = self.images_seen - self.steps_since_log * self.train.batch_size
         self.steps_since_log = 0
         now, steps = time.monotonic(), self.step - self.rate_step
@@ -229,7 +230,7 @@ class Training:
 
     def _snapshot(self) -> None:
         """Write the fixed-latent grid and, unless it is off, the score; at a signal nothing, and it stays due."""
-        _check_finite(self.gan.state())
+        self._check_weights()
         self.gan.settle_average()
         fixed, score = self._generated(range(GRID_COUNT)), self._score()
         if self.signals:
@@ -238,6 +239,11 @@ class Training:
         if score is not None:
             self.log.score({"images": self.images_seen, **score, **self.watch.scored(self.images_seen, score)})
         self.snapshot_due, self.unsaved = False, self.step > 0
+
+    def _check_weights(self) -> None:
+        # A loss need not show them: on a CPU, ReLU makes 0 of NaN.
+        if not self.gan.is_finite():
+            _check_finite(self.gan.state())
 
     def _score(self) -> dict[str, float] | None:
         """Return the score on the way; None where it is off, or when a signal comes meanwhile."""
