@@ -131,8 +131,8 @@ def smaller_micro_batch(batch_size: int, micro_batch: int) -> int | None:
 
 REMEDIES = {
     "discriminator_wins": (
-        "the discriminator wins: its loss has been near that of a perfect one for {kimg:g} kimg or more, and a generator "
-        "learns little from it. Usual remedies: augmentation (train.augment=color,translation,cutout with "
+        "the discriminator wins: its loss has been near that of a perfect one for {kimg:g} kimg or more, and a "
+        "generator learns little from it. Usual remedies: augmentation (train.augment=color,translation,cutout with "
         "train.augment_target=0.6), a penalty (train.penalty=r1), a lower train.learning_rate_d, more pictures"
     ),
     "collapsed": (

@@ -38,6 +38,7 @@ def test_option_keeps_default_and_metadata() -> None:
         "high": 1_000_000,
         "choices": None,
         "content": True,
+        "later": False,
     }
     assert SPECS["label"].metadata["content"] is False
 

@@ -111,8 +111,8 @@ def test_course_of_the_training_is_told_with_remedies() -> None:
     """Early stop, going back, small parts, collapse and a winning discriminator each have their paragraph."""
     metrics = Log(
         (
-            {"kimg": 20.0, "loss_d": 0.0, "accuracy_real": 1.0, "accuracy_fake": 1.0, "discriminator_wins": 1},
-            {"kimg": 30.0, "loss_d": 0.0, "accuracy_real": 1.0, "accuracy_fake": 1.0, "discriminator_wins": 1},
+            {"kimg": 20.0, "loss_g": 9.0, "loss_d": 0.0, "accuracy_real": 1.0, "discriminator_wins": 1},
+            {"kimg": 30.0, "loss_g": 9.0, "loss_d": 0.0, "accuracy_real": 1.0, "discriminator_wins": 1},
         )
     )
     scores = Log(({"kimg": 30.0, "swd": 9.0, "diversity": 0.125, "collapsed": 1},))
