@@ -61,9 +61,12 @@ def test_ten_kills_change_nothing(tmp_path: Path, dataset: DatasetManifest, unin
 def test_terminated_in_a_score_saves_and_takes_the_snapshot_later(
     tmp_path: Path, dataset: DatasetManifest, uninterrupted: Path
 ) -> None:
-    """SIGTERM while a snapshot's pictures are generated saves at once; the same command begins with that snapshot."""
+    """SIGTERM while a snapshot's pictures are generated saves at once; the same command begins with that snapshot.
+
+    Also when it is killed after that snapshot and before anything is saved: the score is logged once.
+    """
     asked = f"terminated in a snapshot,{SETTINGS}"
-    results = train_processes(tmp_path, dataset, asked, f"in step 1,{SETTINGS}", f"never,{SETTINGS}")
+    results = train_processes(tmp_path, dataset, asked, f"in checkpoint write 1,{SETTINGS}", f"never,{SETTINGS}")
     saved = tmp_path / "checkpoints" / "000000000080"
     said = f"SIGTERM at 0.08 kimg; the state is saved in {saved} and the same command continues there\n"
     assert results == [[130, said], [-signal.SIGKILL, ""], [0, ""]]
