@@ -214,7 +214,8 @@ def finished_text(result: StageResult, seconds: float) -> str:
     """Return the line at a stage's end."""
     if result.outcome == ALREADY_DONE:
         return f"{result.stage:<9}already done: {shown(result.path)}"
-    return f"{result.stage:<9}done in {duration(seconds)}: {shown(result.path)}"
+    note = f"; {result.summary['note']}" if result.summary.get("note") else ""
+    return f"{result.stage:<9}done in {duration(seconds)}: {shown(result.path)}{note}"
 
 
 def shown(path: str | Path) -> str:

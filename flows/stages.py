@@ -186,7 +186,9 @@ def train(order: Order, report_progress: ReportProgress) -> StageResult:
             found = training.train(order.config, dataset, place.run_dir, report_progress)
         else:
             entry.outcome = ALREADY_DONE
-    return _result(entry, found.path, {"images_seen": found.images_seen})
+        entry.note = checkpoints.stopped_early(checkpoints.load_manifest(found))
+    summary = {"images_seen": found.images_seen} | ({"note": entry.note} if entry.note else {})
+    return _result(entry, found.path, summary)
 
 
 def sample(order: Order, report_progress: ReportProgress) -> StageResult:
@@ -293,7 +295,7 @@ def _dataset(order: Order, place: Place) -> DatasetManifest:
 
 
 def _checkpoint(order: Order, place: Place) -> Checkpoint:
-    found = checkpoints.finished_checkpoint(place.run_dir, order.config)
+    found = checkpoints.chosen_checkpoint(place.run_dir, order.config)
     if found is None:
         make = lineage.command("train", order.config, order.data_root)
         raise ConfigError(f"there is no finished training at {place.run_dir}; make it with: {make}")

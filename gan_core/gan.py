@@ -69,6 +69,7 @@ class Gan:
         ]
         if condition:
             signature.append(tf.TensorSpec([None, train.batch_size, size], tf.float32))
+        self._is_finite = tf.function(self._are_all_finite)
         self.train_steps: Callable[..., None] = tf.function(self._train_steps, input_signature=signature)
 
     @property
@@ -203,6 +204,12 @@ class Gan:
             if span and train.beta2_end:
                 adam.beta_2.assign(Schedule(train.beta2, train.beta2_end, span).at(shown))
 
+    def reset_learning_rates(self) -> None:
+        """Give the optimizers this config's learning rates, where `restore` brought others."""
+        train = self.config.train
+        for optimizer, rate in ((self.optimizer_g, train.learning_rate_g), (self.optimizer_d, train.learning_rate_d)):
+            getattr(optimizer, "inner_optimizer", optimizer).learning_rate.assign(rate)
+
     def _average(self, step: Tensor) -> None:
         """Move the averaged generator's weights towards the trained one's."""
         train = self.config.train
@@ -254,6 +261,14 @@ class Gan:
         for owner, optimizer in optimizers.items():
             named |= {f"{owner}/{index:03d}": v for index, v in enumerate(optimizer.variables)}
         return named
+
+    def _are_all_finite(self) -> Tensor:
+        arrays = [tf.convert_to_tensor(variable) for variable in self._variables().values()]
+        return tf.reduce_all([tf.reduce_all(tf.math.is_finite(one)) for one in arrays if one.dtype.is_floating])
+
+    def is_finite(self) -> bool:
+        """Return whether all that `state` returns is finite, from one number that the device computes."""
+        return bool(self._is_finite())
 
     def state(self) -> State:
         """Return every number that the next steps depend on, by name: weights, moments, averages, random state."""

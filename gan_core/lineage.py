@@ -27,12 +27,16 @@ _LIBRARIES = ("faceloom", "tensorflow", "keras", "apache-beam", "prefect", "nump
 
 @dataclass
 class StageEntry:
-    """One line of stages.jsonl in the making: the stage sets `outcome`, and `run_dir` where it comes late."""
+    """One line of stages.jsonl in the making: the stage sets `outcome`, and `run_dir` where it comes late.
+
+    `note` is what a reader should know of it besides, such as why a training ended early.
+    """
 
     stage: str
     attempt: int
     run_dir: Path | None = None
     outcome: str = DONE
+    note: str = ""
 
 
 def versions() -> dict[str, str]:
@@ -102,13 +106,15 @@ def recorded(stage: str, attempt: int, run_dir: Path | None = None) -> Iterator[
         raise
     finally:
         if entry.run_dir is not None and entry.run_dir.is_dir():
-            line = {
+            line: dict[str, Any] = {
                 "stage": stage,
                 "seconds": round(time.monotonic() - start, 3),
                 "started": started.isoformat(timespec="seconds"),
                 "outcome": entry.outcome,
                 "attempt": attempt,
             }
+            if entry.note:
+                line["note"] = entry.note
             with (entry.run_dir / "stages.jsonl").open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(line) + "\n")
 

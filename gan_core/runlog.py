@@ -94,6 +94,11 @@ class RunLog:
                 self._events.add(int(path.stem), events.picture(FIXED, picture))
 
 
+def forget_snapshot(run_dir: Path, images_seen: int) -> None:
+    """Drop the score after `images_seen` images and later ones: that snapshot is taken again. Images are above 1."""
+    _cut(run_dir / "snapshot_scores.jsonl", images_seen - 1)
+
+
 def _is_past(images: float, images_seen: int) -> bool:
     return images > images_seen or images_seen == 0
 

@@ -30,6 +30,7 @@ PENALTY_NAMES = ("none", "r1", "r2", "r1+r2", "gp")
 AUGMENT_NAMES = ("color", "translation", "cutout")
 LABEL = "label"  # in model.condition: the class of each picture
 _MAX_CONDITIONS = 10
+CHECKPOINTS = ("last", "best")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +125,7 @@ class ModelConfig:
         (),
         "label, or names of the data set's attributes, which both networks are told of each picture; empty is "
         "unconditional",
-        neutral=True,
+        later=True,
     )
 
     def __post_init__(self) -> None:
@@ -177,7 +178,7 @@ class TrainConfig:
         content=False,
     )
     freeze_d: int = option(
-        0, "lowest layers of the discriminator, nearest the picture, that keep their weights", low=0, neutral=True
+        0, "lowest layers of the discriminator, nearest the picture, that keep their weights", low=0, later=True
     )
     learning_rate_g: float = option(2e-4, "Adam's step size, generator", low=0.0, high=1.0)
     learning_rate_d: float = option(2e-4, "Adam's step size, discriminator", low=0.0, high=1.0)
@@ -215,7 +216,16 @@ class TrainConfig:
     log_every_kimg: float = option(1.0, "a line in metrics.jsonl, thousand images", low=0.001, high=1e5)
     snapshot_every_kimg: float = option(50.0, "a fixed-latent grid and a score, thousand images", low=0.001, high=1e5)
     checkpoint_every_kimg: float = option(50.0, "a checkpoint, thousand images", low=0.001, high=1e5, content=False)
-    keep_checkpoints: int = option(2, "newest checkpoints kept", low=1, high=1000, content=False)
+    keep_checkpoints: int = option(
+        2, "newest checkpoints kept, beside the best by score", low=1, high=1000, content=False
+    )
+    patience_kimg: float = option(
+        0.0,
+        "stop when the score on the way was not lower than before for so many thousand images; 0 is off",
+        low=0.0,
+        high=1e6,
+        later=True,
+    )
 
     def __post_init__(self) -> None:
         options.check("train", self)
@@ -243,6 +253,9 @@ class TrainConfig:
 class EvalConfig:
     """What is sampled from the trained generator, and how it is measured."""
 
+    checkpoint: str = option(
+        "last", "which one is sampled and scored: the last, or the best by the score on the way", choices=CHECKPOINTS
+    )
     sample_count: int = option(64, "pictures that `sample` writes", low=1, high=10_000_000)
     sample_format: str = option("png", "PNG files or one .npz", choices=("png", "npz"))
     seed: int = option(0, "first seed of the samples; picture i has seed + i", low=0, high=2**31 - 1)

@@ -10,6 +10,8 @@ import pytest
 
 from beam_jobs.sources import registry
 from beam_jobs.sources.registry import Listed
+from flows import runs
+from flows.console import finished_text
 from flows.stages import STAGES, Order, StageResult, check_inputs, locate
 from gan_core import artifacts, checkpoints, lineage
 from gan_core.config import load_config
@@ -79,6 +81,16 @@ def stand_in_train(config: Any, dataset: DatasetManifest, run_dir: Path, report:
     folder = checkpoints.checkpoint_folder(run_dir, images)
     once(folder, "checkpoint", {"images_seen": images})
     return Checkpoint(run_dir, images, folder)
+
+
+def stand_in_early_end(config: Any, dataset: DatasetManifest, run_dir: Path, report: ReportProgress) -> Checkpoint:
+    """Publish a best checkpoint and one where patience ended."""
+    reason = "stopped early at 0.64 of 2 kimg: no better"
+    progress = {"best": {"images": 32, "swd": 9.0, "n": 32}, "stopped_early": reason}
+    folders = [checkpoints.checkpoint_folder(run_dir, images) for images in (32, 640)]
+    for folder in folders:
+        once(folder, "checkpoint", {"images_seen": int(folder.name), "progress": progress})
+    return Checkpoint(run_dir, 640, folders[-1])
 
 
 def stand_in_sample(config: Any, checkpoint: Checkpoint, report: ReportProgress) -> SampleSet:
@@ -195,3 +207,31 @@ def test_a_failed_stage_is_noted_as_such(order: Order, monkeypatch: pytest.Monke
         STAGES["train"](order, silent)
     last = lineage.read_stages(locate(order).run_dir)[-1]
     assert (last["stage"], last["outcome"]) == ("train", "failed")
+
+
+@pytest.mark.parametrize(("wanted", "sampled"), [("last", 640), ("best", 32)])
+def test_training_that_stopped_early_goes_on_to_samples(
+    order: Order, monkeypatch: pytest.MonkeyPatch, wanted: str, sampled: int
+) -> None:
+    """It counts as finished, also the second time; log, lineage and list of runs say why; the config picks which."""
+    reason = "stopped early at 0.64 of 2 kimg: no better"
+    settings = ["data.synthetic_count=16", "train.patience_kimg=0.1", f"eval.checkpoint={wanted}"]
+    order = dataclasses.replace(order, config=load_config("smoke", settings))
+    place, asked = locate(order), []
+    monkeypatch.setattr(sys.modules["gan_core.training"], "train", stand_in_early_end)
+
+    def sample(config: Any, checkpoint: Checkpoint, report: ReportProgress) -> SampleSet:
+        asked.append(checkpoint.images_seen)
+        return stand_in_sample(config, checkpoint, report)
+
+    monkeypatch.setattr(sys.modules["gan_core.sampling"], "sample", sample)
+    first, second = run_all(order), run_all(order)
+    assert [result.outcome for result in second] == ["already done"] * 6
+    assert asked == [sampled, sampled]
+    assert [result.summary for result in (first[2], second[2])] == [{"images_seen": 640, "note": reason}] * 2
+    assert finished_text(first[2], 1.0).endswith(f"/checkpoints/000000000640; {reason}")
+    notes = [(line["stage"], line["note"]) for line in lineage.read_stages(place.run_dir) if "note" in line]
+    assert notes == [("train", reason)] * 2
+    artifacts.discard(place.of("evaluate"))  # the stand-in's scores have no values to list
+    found = runs.describe(place.run_dir)
+    assert (found["state"], found["images_seen"], found["stopped_early"]) == ("reported", 640, reason)

@@ -84,7 +84,7 @@ def test_weights_that_are_transferred_are_part_of_the_digest() -> None:
     assert handoff.run_folder(Path("data"), config, DATASET, "c" * 64).name == f"custom-{first[:12]}"
 
 
-def test_neutral_defaults_leave_digests_as_they_were() -> None:
+def test_later_defaults_leave_digests_as_they_were() -> None:
     """An option whose default is what was done before there was it is in the digest where it says something else."""
     assert "condition" not in content(ModelConfig())
     assert "freeze_d" not in content(TrainConfig())
