@@ -17,12 +17,19 @@ import click
 from flows import terminal
 from flows.data_command import data
 from flows.fetch_command import fetch
+from flows.runs_command import runs
 from flows.terminal import EXIT_CODES, Group, Terminal, data_root_option, shared_options
 from gan_core.config import RunConfig, load_config
 from gan_core.paths import path_of
 
 F = TypeVar("F", bound=Callable[..., Any])
-_SHORTCUTS = {"count": "eval.sample_count", "seed": "eval.seed", "format": "eval.sample_format"}
+_SHORTCUTS = {
+    "count": "eval.sample_count",
+    "seed": "eval.seed",
+    "format": "eval.sample_format",
+    "class_name": "eval.sample_class",
+    "attributes": "eval.sample_attributes",
+}
 
 
 def what_to_make(command: F) -> F:
@@ -150,10 +157,13 @@ def train(own: Terminal, config: RunConfig, data_root: Path) -> None:
     "Write pictures from the trained generator.\n\nA grid and the training's animation lie beside them.",
     "faceloom sample quickstart",
     "faceloom sample quickstart --count 1000 --seed 42 --format npz",
+    "faceloom sample cifar10-conditional --class frog",
 )
 @click.option("--count", metavar="N", help="How many pictures; short for --set eval.sample_count=N.")
 @click.option("--seed", metavar="S", help="Picture i has seed S + i; short for --set eval.seed=S.")
 @click.option("--format", metavar="png|npz", help="Picture files or one array; short for --set eval.sample_format=...")
+@click.option("--class", "class_name", metavar="NAME", help="Only this class, by name or number; a conditional run's.")
+@click.option("--attributes", metavar="NAME=0|1,...", help="Only with these attributes; a conditional run's.")
 def sample(own: Terminal, config: RunConfig, data_root: Path) -> None:
     """See help."""
     _alone(own, config, "sample")
@@ -197,14 +207,7 @@ def presets(own: Terminal, name: str | None) -> None:
     own.emit(*(presets.details(name) if name else presets.listing()))
 
 
-@cli.command(epilog=examples("faceloom runs", "faceloom runs --data-root /mnt/gans --json"))
-@shared_options
-@data_root_option("Where raw/, datasets/ and runs/ lie.")
-def runs(own: Terminal, data_root: Path) -> None:
-    """List the runs: state, progress, scores."""
-    from flows import runs
-
-    own.emit(*runs.listing(data_root))
+cli.add_command(runs)
 
 
 @cli.command(epilog=examples("faceloom doctor", "faceloom doctor --json"))

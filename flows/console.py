@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from flows.figures import figures_text
 from flows.stages import StageResult
 from gan_core.lineage import ALREADY_DONE
 from gan_core.paths import is_address
@@ -86,7 +87,7 @@ class Lines(Silence):
             share = progress.done / max(1, progress.total)
             done, total = (amount(count, progress.unit) for count in (progress.done, progress.total))
             counts = f"{done} of {total} {_named(progress.unit)} ({share:.0%})"
-            self.note(f"{progress.stage:<9}{counts}  {pace}".rstrip())
+            self.note(f"{progress.stage:<9}{'  '.join(filter(None, (counts, pace, figures_text(progress.figures))))}")
 
     def finished(self, result: StageResult, seconds: float) -> None:
         """See Display."""
@@ -98,13 +99,25 @@ class Lines(Silence):
 
 
 class Bars(Lines):
-    """A bar with rate, losses and the time left, for a terminal."""
+    """A bar with rate and the time left, and a line of figures below it, for a terminal."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         from rich.console import Console
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn
         from rich.progress import Progress as RichProgress
+        from rich.text import Text
+
+        class WithFigures(RichProgress):
+            """Bars with one line of text below."""
+
+            figures = ""
+
+            def get_renderables(self) -> Iterator[Any]:
+                """See rich.progress.Progress."""
+                yield from super().get_renderables()
+                if self.figures:
+                    yield Text(self.figures, no_wrap=True, overflow="ellipsis")
 
         self._console = Console(file=stream, highlight=False)
         columns = (
@@ -113,7 +126,7 @@ class Bars(Lines):
             TaskProgressColumn(),
             TextColumn("{task.fields[pace]}"),
         )
-        self._bars = RichProgress(*columns, console=self._console, transient=True)
+        self._bars = WithFigures(*columns, console=self._console, transient=True)
         self._task: Any = None
 
     def note(self, text: str) -> None:
@@ -123,6 +136,7 @@ class Bars(Lines):
     def started(self, stage: str, where: str, attempt: int) -> None:
         """See Display."""
         super().started(stage, where, attempt)
+        self._bars.figures = ""
         self._task = self._bars.add_task(stage, total=None, pace="starting")
         self._bars.start()
 
@@ -130,6 +144,7 @@ class Bars(Lines):
         """See Display."""
         if self._task is not None:
             pace = self._pace.after(progress)
+            self._bars.figures = figures_text(progress.figures)
             self._bars.update(self._task, completed=progress.done, total=progress.total, pace=pace)
 
     def finished(self, result: StageResult, seconds: float) -> None:
@@ -158,7 +173,7 @@ class Pace:
         self._first: tuple[float, int] | None = None
 
     def after(self, progress: Progress) -> str:
-        """Return the words for it, such as `412 images/s  1 min 02 s left  loss_g 0.912`."""
+        """Return the words for it, such as `412 images/s  1 min 02 s left`."""
         now = self._clock()
         if self._first is None:
             self._first = (now, progress.done)
@@ -170,8 +185,6 @@ class Pace:
             words.append(f"{shown_rate} {_named(progress.unit)}/s")
             if progress.done < progress.total:
                 words.append(f"{duration((progress.total - progress.done) / rate)} left")
-        own = f"{progress.unit}_per_second"  # some stages count it themselves; one rate is enough
-        words += [f"{name} {value:.4g}" for name, value in progress.figures.items() if name != own]
         return "  ".join(words)
 
 
@@ -201,7 +214,8 @@ def finished_text(result: StageResult, seconds: float) -> str:
     """Return the line at a stage's end."""
     if result.outcome == ALREADY_DONE:
         return f"{result.stage:<9}already done: {shown(result.path)}"
-    return f"{result.stage:<9}done in {duration(seconds)}: {shown(result.path)}"
+    note = f"; {result.summary['note']}" if result.summary.get("note") else ""
+    return f"{result.stage:<9}done in {duration(seconds)}: {shown(result.path)}{note}"
 
 
 def shown(path: str | Path) -> str:

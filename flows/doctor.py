@@ -66,6 +66,7 @@ def examine(data_root: Path) -> list[Check]:
         _library("Apache Beam", "prepare", beam),
         _library("Prefect", "run", prefect, _PREFECT_FIX),
         _java(),
+        _ffmpeg(),
         object_stores(),
         _data_root(data_root),
         _disk(local_root(data_root)),
@@ -159,6 +160,15 @@ def _java() -> Check:
         "warning",
         "not found; only Beam's Flink and Spark runners need it",
         "install a Java runtime, 11 or newer",
+    )
+
+
+def _ffmpeg() -> Check:
+    found = shutil.which("ffmpeg")
+    if found:
+        return Check("ffmpeg", "ok", f"{found}; a training also leaves training.mp4")
+    return Check(
+        "ffmpeg", "warning", "not found; a training leaves training.gif, no training.mp4", "install ffmpeg, any version"
     )
 
 

@@ -46,11 +46,12 @@ def make_plan(order: Order) -> Plan:
         ConfigError, DataError: the source is missing or cannot be used.
     """
     place = locate(order)
-    checkpoint = checkpoints.finished_checkpoint(place.run_dir, order.config)
+    finished = checkpoints.finished_checkpoint(place.run_dir, order.config)
+    checkpoint = finished and checkpoints.chosen_checkpoint(place.run_dir, order.config)
     found = {
         "ingest": _ingested(order, place),
         "prepare": artifacts.find(place.dataset, "dataset", place.dataset_digest) is not None,
-        "train": checkpoint is not None,
+        "train": finished is not None,
         "sample": checkpoint is not None and _sampled(order, place, checkpoint),
         "evaluate": checkpoint is not None and _evaluated(order, place, checkpoint),
         "report": _reported(order, place),
@@ -81,6 +82,7 @@ def _sampled(order: Order, place: Place, checkpoint: Checkpoint) -> bool:
         count=asked.sample_count,
         seed=asked.seed,
         format=asked.sample_format,
+        condition=asked.sample_condition or None,
         images_seen=checkpoint.images_seen,
     )
 

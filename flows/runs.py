@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.console import shown
-from gan_core import artifacts, lineage
+from gan_core import artifacts, checkpoints, lineage
 from gan_core.config import RunConfig
 from gan_core.errors import ArtifactError, ConfigError
 
@@ -35,6 +35,7 @@ def describe(run_dir: Path) -> dict[str, Any]:
     """Return what is known of one run; `problem` says what is damaged, else it is empty."""
     run: dict[str, Any] = {"name": run_dir.name, "path": str(run_dir), "problem": "", "date": ""}
     run |= {"preset": "", "images_seen": 0, "images_total": 0, "scores": {}, "report": "", "state": "damaged"}
+    run["stopped_early"] = ""
     saved = lineage.read_run(run_dir)
     if saved is None:
         return run | {"problem": "config.json is missing or damaged"}
@@ -57,7 +58,8 @@ def _progress(run_dir: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     folders = sorted((run_dir / "checkpoints").glob("[0-9]*"))
     if folders:
-        found["images_seen"] = int(artifacts.read_manifest(folders[-1], "checkpoint").fields["images_seen"])
+        newest = artifacts.read_manifest(folders[-1], "checkpoint")
+        found |= {"images_seen": int(newest.fields["images_seen"]), "stopped_early": checkpoints.stopped_early(newest)}
     if (run_dir / "scores").is_dir():
         values = artifacts.read_manifest(run_dir / "scores", "scores").fields["values"]
         found["scores"] = {name: facts["value"] for name, facts in values.items()}
@@ -71,7 +73,7 @@ def _state(run: Mapping[str, Any], stages: list[dict[str, Any]]) -> str:
         return "damaged"
     if stages and stages[-1].get("outcome") in (lineage.FAILED, lineage.INTERRUPTED):
         return f"{stages[-1].get('stage')} {stages[-1]['outcome']}"
-    if run["images_seen"] < run["images_total"]:
+    if run["images_seen"] < run["images_total"] and not run["stopped_early"]:
         return "training" if run["images_seen"] else "prepared"
     return "reported" if run["report"] else "trained"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gan_core import artifacts, checkpoints, lineage
+from gan_core import artifacts, checkpoints, conditions, lineage
 from gan_core.config import RunConfig
 from gan_core.errors import ArtifactError, ConfigError, DataError
 from gan_core.handoff import (
@@ -66,13 +66,17 @@ class StageResult:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the work of an order lies: all of it follows from the config and the source's fingerprint."""
+    """Where the work of an order lies: all of it follows from the config and the source's fingerprint.
+
+    `transferred` is the digest of the checkpoint that `train.transfer` names, empty where it names none.
+    """
 
     source: SourceSummary
     dataset_digest: str
     dataset: Path
     run_digest: str
     run_dir: Path
+    transferred: str = ""
 
     def of(self, stage: str) -> Path:
         """Return the folder that a stage publishes, or for `train` publishes into."""
@@ -94,18 +98,20 @@ def locate(order: Order) -> Place:
     """Return where the data set and the run of an order lie. Lists the source, and draws nothing.
 
     Raises:
-        ConfigError, DataError: the source is missing or cannot be used.
+        ConfigError, DataError: the source, or what `train.transfer` names, is missing or cannot be used.
     """
     from beam_jobs.sources.registry import look
 
     source = order.source or look(order.config.data, local_root(order.data_root)).summary
     dataset = dataset_digest(order.config.data, source.fingerprint)
+    transferred = checkpoints.transferred_digest(order.config)
     return Place(
         source=source,
         dataset_digest=dataset,
         dataset=dataset_folder(order.data_root, order.config.data, source.name, dataset),
-        run_digest=run_digest(order.config, dataset),
-        run_dir=run_folder(order.data_root, order.config, dataset),
+        run_digest=run_digest(order.config, dataset, transferred),
+        run_dir=run_folder(order.data_root, order.config, dataset, transferred),
+        transferred=transferred,
     )
 
 
@@ -180,7 +186,9 @@ def train(order: Order, report_progress: ReportProgress) -> StageResult:
             found = training.train(order.config, dataset, place.run_dir, report_progress)
         else:
             entry.outcome = ALREADY_DONE
-    return _result(entry, found.path, {"images_seen": found.images_seen})
+        entry.note = checkpoints.stopped_early(checkpoints.load_manifest(found))
+    summary = {"images_seen": found.images_seen} | ({"note": entry.note} if entry.note else {})
+    return _result(entry, found.path, summary)
 
 
 def sample(order: Order, report_progress: ReportProgress) -> StageResult:
@@ -262,14 +270,16 @@ def check_inputs(name: str, order: Order) -> None:
     if name in ("train", "evaluate", "report"):
         _dataset(order, place)
     if name in ("sample", "evaluate"):
-        _checkpoint(order, place)
+        conditions.chosen(checkpoints.load_condition(_checkpoint(order, place)), order.config.eval)
 
 
 def _start_run(order: Order, place: Place) -> Path | None:
     """Note what is to be made; return the run's folder. None on an object store: a run begins where it is trained."""
     if is_remote(place.run_dir):
         return None
-    lineage.start_run(place.run_dir, order.config, place.run_digest, place.dataset_digest, place.dataset)
+    lineage.start_run(
+        place.run_dir, order.config, place.run_digest, place.dataset_digest, place.dataset, place.transferred
+    )
     return place.run_dir
 
 
@@ -285,7 +295,7 @@ def _dataset(order: Order, place: Place) -> DatasetManifest:
 
 
 def _checkpoint(order: Order, place: Place) -> Checkpoint:
-    found = checkpoints.finished_checkpoint(place.run_dir, order.config)
+    found = checkpoints.chosen_checkpoint(place.run_dir, order.config)
     if found is None:
         make = lineage.command("train", order.config, order.data_root)
         raise ConfigError(f"there is no finished training at {place.run_dir}; make it with: {make}")

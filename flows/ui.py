@@ -19,6 +19,7 @@ from prefect.artifacts import (
 )
 from prefect.exceptions import PrefectException
 
+from flows.figures import figures_text
 from flows.stages import StageResult
 from gan_core.config import RunConfig
 from gan_core.progress import Progress
@@ -43,8 +44,8 @@ class ProgressArtifact:
         if not self._reachable or (time.monotonic() - self._shown < UPDATE_EVERY_SECONDS and not ended):
             return
         self._shown = time.monotonic()
-        figures = "".join(f", {name} {value:.4g}" for name, value in progress.figures.items())
-        self._logger.info("%s: %d of %d %s%s", self._stage, progress.done, progress.total, progress.unit, figures)
+        figures = figures_text(progress.figures)
+        self._logger.info("%s: %d of %d %s  %s", self._stage, progress.done, progress.total, progress.unit, figures)
         percent = 100.0 * min(1.0, progress.done / max(1, progress.total))
         try:
             if self._id is None:

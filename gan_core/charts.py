@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 _SIZE_INCHES = (5.0, 2.6)  # at 72 px an inch, so that 9 pt text stays legible when a phone shrinks it
 _MAX_POINTS = 240  # more than a curve of this width can show, and the page stays small
 _MARKED_POINTS = 24  # up to here each point gets a dot
-_NOT_A_MEASURE = {"kimg", "images", "n", "seconds"}
+_NOT_A_MEASURE = {"kimg", "images", "n", "seconds", "collapsed"}
 
 # Matplotlib wants colours, the page wants variables that follow light and dark: these stand in for them.
 _COLOURS = {

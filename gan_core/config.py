@@ -60,6 +60,15 @@ class RunConfig:
                 f"model.max_channels must be >= model.base_channels ({self.model.base_channels}), "
                 f"got {self.model.max_channels}"
             )
+        needs_scores = {
+            "train.patience_kimg": self.train.patience_kimg > 0,
+            "eval.checkpoint=best": self.eval.checkpoint == "best",
+        }
+        for name, is_asked in needs_scores.items():
+            if is_asked and not self.eval.snapshot_score_count:
+                raise ConfigError(
+                    f"{name} needs scores on the way, and eval.snapshot_score_count is 0; set it to 512, for example"
+                )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain dicts, lists and numbers; `from_json` is the inverse."""
@@ -75,7 +84,9 @@ class RunConfig:
 
 def content(section: Any) -> dict[str, Any]:
     """Return the fields of a config section that determine what is produced (see `options.option`), as JSON types."""
-    return _with_lists({f.name: getattr(section, f.name) for f in fields(section) if f.metadata["content"]})
+    values = {f.name: getattr(section, f.name) for f in fields(section) if f.metadata["content"]}
+    before = {f.name: f.default for f in fields(section) if f.metadata["later"]}
+    return _with_lists({name: value for name, value in values.items() if name not in before or value != before[name]})
 
 
 def _with_lists(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gan_core import storage
+from gan_core.conditions import Values, values_of
 from gan_core.errors import ArtifactError, DataError
 from gan_core.handoff import DatasetManifest
 from gan_core.normalization import Normalization
@@ -29,7 +30,13 @@ _MEMORY_SHARE = 0.4  # of the free memory; the networks, the optimizer and Tenso
 
 
 class Pictures(Protocol):
-    """The pictures of one split, addressed by their position in the manifest's order."""
+    """The pictures of one split, addressed by their position in the manifest's order.
+
+    Attributes:
+        values: int32 [N, k], what `conditions.values_of` says of each picture, for the k names asked for.
+    """
+
+    values: Values
 
     def __len__(self) -> int: ...
 
@@ -40,11 +47,14 @@ class Pictures(Protocol):
 class MemoryPictures:
     """A whole split as one uint8 array [N, H, W, C]."""
 
-    def __init__(self, dataset: DatasetManifest, split: str) -> None:
+    def __init__(self, dataset: DatasetManifest, split: str, condition: Sequence[str] = ()) -> None:
         shape = (dataset.count(split), dataset.resolution, dataset.resolution, dataset.channels)
         self.images: Images = np.empty(shape, np.uint8)
-        for index, place_and_record in enumerate(_records(dataset, split)):
-            self.images[index] = _pixels(*place_and_record, dataset)
+        self.values: Values = np.empty((len(self.images), len(condition)), np.int32)
+        for index, (path, offset, record) in enumerate(_records(dataset, split)):
+            features, self.images[index] = _decoded(path, offset, record, dataset)
+            if condition:
+                self.values[index] = values_of(features, condition, dataset)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -57,10 +67,15 @@ class MemoryPictures:
 class StreamedPictures:
     """A split that stays on disk: the place of every record is indexed once, then read at random."""
 
-    def __init__(self, dataset: DatasetManifest, split: str) -> None:
+    def __init__(self, dataset: DatasetManifest, split: str, condition: Sequence[str] = ()) -> None:
         self._handles: dict[Path, int] = {}  # first: `__del__` needs it even when a shard is damaged
         self.dataset = dataset
-        self.places = [(path, offset, len(record)) for path, offset, record in _records(dataset, split)]
+        self.values: Values = np.empty((dataset.count(split), len(condition)), np.int32)
+        self.places: list[tuple[Path, int, int]] = []
+        for index, (path, offset, record) in enumerate(_records(dataset, split)):
+            self.places.append((path, offset, len(record)))
+            if condition:
+                self.values[index] = values_of(decode_example(record), condition, dataset)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -79,8 +94,10 @@ class StreamedPictures:
             os.close(handle)
 
 
-def open_pictures(dataset: DatasetManifest, split: str, placement: str) -> Pictures:
+def open_pictures(dataset: DatasetManifest, split: str, placement: str, condition: Sequence[str] = ()) -> Pictures:
     """Open a split in memory or on disk; `auto` takes memory while it fills less than 40% of what is free.
+
+    What `condition` names of each picture is read with it; see `conditions.names_of` for what there is.
 
     Raises:
         DataError: the split has no pictures.
@@ -96,7 +113,8 @@ def open_pictures(dataset: DatasetManifest, split: str, placement: str) -> Pictu
     if placement == "auto":
         placement = "memory" if needed < _MEMORY_SHARE * free else "stream"
     _LOG.info("pictures: %d in %s (%.0f MB needed, %.0f MB free)", count, placement, needed / 1e6, free / 1e6)
-    return MemoryPictures(dataset, split) if placement == "memory" else StreamedPictures(dataset, split)
+    kind = MemoryPictures if placement == "memory" else StreamedPictures
+    return kind(dataset, split, condition)
 
 
 def load_images(dataset: DatasetManifest, split: str, count: int | None = None) -> Images:
@@ -186,8 +204,13 @@ def _is_mirrored(record: bytes) -> bool:
 
 
 def _pixels(path: Path, offset: int, record: bytes, dataset: DatasetManifest) -> Images:
+    return _decoded(path, offset, record, dataset)[1]
+
+
+def _decoded(path: Path, offset: int, record: bytes, dataset: DatasetManifest) -> tuple[Mapping[str, Any], Images]:
     try:
-        return picture_of(decode_example(record), dataset)
+        features = decode_example(record)
+        return features, picture_of(features, dataset)
     except ArtifactError as error:
         raise ArtifactError(
             f"{path}: the record at byte {offset} is {error}; delete {dataset.path} and run `faceloom prepare` again"

@@ -9,22 +9,21 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from gan_core import models
+from gan_core import models, step_means
 from gan_core.augment import adapted
+from gan_core.conditions import Condition
 from gan_core.config import RunConfig
 from gan_core.errors import ArtifactError
 from gan_core.normalization import Normalization
 from gan_core.schedules import Schedule, ema_decay
+from gan_core.transfer import freeze_lowest
 from gan_core.updates import LATENTS, Updates
 
 Tensor = Any
 State = dict[str, npt.NDArray[Any]]
-
-MEASURED = ("loss_g", "loss_d", "accuracy_real", "accuracy_fake")
 
 _SETTLE_BATCHES, _SETTLE_SIZE = 4, 64
 _ADAPT_STEPS = 4  # Karras et al. 2020 (arXiv:2006.06676), appendix D
@@ -36,20 +35,28 @@ class Gan:
     The step number `t` determines latents, flips and augmentation, so a step's result depends on the state and on `t`
     alone. Real pictures are normalized as the data set's manifest says, pixel * scale + offset in each channel, and
     generated ones come in the same range. Without a normalization it is [-1, 1].
+
+    With a condition, generated pictures have those of the real ones in their batch: both are distributed alike, and
+    losses that compare them in pairs compare like with like.
     """
 
-    def __init__(self, config: RunConfig, normalization: Normalization | None = None) -> None:
+    def __init__(
+        self, config: RunConfig, normalization: Normalization | None = None, condition: Condition | None = None
+    ) -> None:
         train = config.train
         self.config = config
         self.normalization = normalization or models.tanh_normalization(config.data.channels)
-        arguments = config.data, config.model, train.precision, train.seed, self.normalization
+        self.condition = condition
+        size = condition.size if condition else 0
+        arguments = config.data, config.model, train.precision, train.seed, self.normalization, size
         self.generator, self.discriminator = models.build(*arguments)
         self.averaged, _ = models.build(*arguments)
+        freeze_lowest(self.discriminator, train.freeze_d)
         self.optimizer_g = _adam(train.learning_rate_g, config)
         self.optimizer_d = _adam(train.learning_rate_d, config)
         self.optimizer_g.build(self.generator.trainable_variables)
         self.optimizer_d.build(self.discriminator.trainable_variables)
-        self.sums = tf.Variable(tf.zeros([len(MEASURED)]), trainable=False, name="sums")
+        self.sums = tf.Variable(tf.zeros([step_means.SIZE]), trainable=False, name="sums")
         self.strength = tf.Variable(train.augment_strength, trainable=False, dtype=tf.float32, name="strength")
         self.signs = tf.Variable(tf.zeros([]), trainable=False, name="signs")
         self.updates = Updates(config, self.normalization, self.generator, self.discriminator)
@@ -60,27 +67,38 @@ class Gan:
             tf.TensorSpec([None, train.batch_size, side, side, channels], tf.uint8),
             tf.TensorSpec([], tf.int64),
         ]
-        self.train_steps: Callable[[npt.NDArray[np.uint8], Tensor], None] = tf.function(
-            self._train_steps, input_signature=signature
-        )
+        if condition:
+            signature.append(tf.TensorSpec([None, train.batch_size, size], tf.float32))
+        self._is_finite = tf.function(self._are_all_finite)
+        self.train_steps: Callable[..., None] = tf.function(self._train_steps, input_signature=signature)
+
+    @property
+    def networks(self) -> dict[str, keras.Model]:
+        """The three networks by their names in a state."""
+        return {"generator": self.generator, "discriminator": self.discriminator, "averaged": self.averaged}
 
     @property
     def is_adaptive(self) -> bool:
         """Whether the strength of the augmentation follows the discriminator."""
         return bool(self.config.train.augment) and self.config.train.augment_target > 0
 
-    def _train_steps(self, images: Tensor, first_step: Tensor) -> None:
-        """Run one step for each batch. images: uint8 [steps, batch, H, W, C]; first_step: int64, counted from 0."""
-        for index in tf.range(tf.shape(images)[0]):
-            self._step(images[index], first_step + tf.cast(index, tf.int64))
+    def _train_steps(self, images: Tensor, first_step: Tensor, conditions: Tensor | None = None) -> None:
+        """Run one step for each batch.
 
-    def _train_step(self, images: Tensor, step: Tensor) -> None:
+        images: uint8 [steps, batch, H, W, C]; first_step: int64, counted from 0; conditions: those of the pictures,
+        float32 [steps, batch, size], for a conditional pair and no other.
+        """
+        for index in tf.range(tf.shape(images)[0]):
+            condition = None if conditions is None else conditions[index]
+            self._step(images[index], first_step + tf.cast(index, tf.int64), condition)
+
+    def _train_step(self, images: Tensor, step: Tensor, condition: Tensor | None) -> None:
         """Update the discriminator, then the generator against the updated one, then the average."""
         self._set_schedules(step)
         if self._parts == 1:
-            logits, loss_d, loss_g = self._whole_batch(images, step)
+            logits, loss_d, loss_g = self._whole_batch(images, step, condition)
         else:
-            logits, loss_d, loss_g = self._in_parts(images, step)
+            logits, loss_d, loss_g = self._in_parts(images, step, condition)
         self._average(step)
         real_logits, fake_logits = tf.split(logits, 2)
         if self.is_adaptive:
@@ -89,9 +107,9 @@ class Gan:
             tf.reduce_mean(tf.cast(real_logits > 0, tf.float32)),
             tf.reduce_mean(tf.cast(fake_logits < 0, tf.float32)),
         ]
-        self.sums.assign_add(tf.stack([loss_g, loss_d, *accuracies]))
+        self.sums.assign_add(step_means.measured_row([loss_g, loss_d, *accuracies]))
 
-    def _whole_batch(self, images: Tensor, step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _whole_batch(self, images: Tensor, step: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Update both networks. The generated batch is made once and serves both.
 
         Returns:
@@ -99,16 +117,19 @@ class Gan:
         """
         real, latents, strength = self.updates.seen(images, step), self._latents(step), self._strength()
         with tf.GradientTape() as tape:
-            fake = self.generator(latents, training=True)
-        gradients, logits, loss_d = self.updates.judge(real, fake, step, 0, strength, self.optimizer_d.scale_loss)
-        self.optimizer_d.apply(gradients, self.discriminator.trainable_variables)
+            fake = self.generator(models.inputs(latents, condition), training=True)
+        scale = self.optimizer_d.scale_loss
+        gradients, logits, loss_d = self.updates.judge(real, fake, step, 0, strength, scale, condition)
+        self._apply("gradient_norm_d", self.optimizer_d, gradients, self.discriminator.trainable_variables)
 
-        slopes, loss_g = self.updates.convince(real, fake, step, 0, strength, self.optimizer_g.scale_loss)
+        scale = self.optimizer_g.scale_loss
+        slopes, loss_g = self.updates.convince(real, fake, step, 0, strength, scale, condition)
         weights = self.generator.trainable_variables
-        self.optimizer_g.apply(tape.gradient(fake, weights, output_gradients=slopes), weights)
+        gradients = tape.gradient(fake, weights, output_gradients=slopes)
+        self._apply("gradient_norm_g", self.optimizer_g, gradients, weights)
         return logits, loss_d, loss_g
 
-    def _in_parts(self, images: Tensor, step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _in_parts(self, images: Tensor, step: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Do what `_whole_batch` does with one part of the batch in memory at a time, by the mean of their gradients.
 
         Generated pictures are made twice, once for each network: to keep them would need the memory that this saves.
@@ -117,32 +138,42 @@ class Gan:
         parts, strength = self._parts, self._strength()
         real = tf.reshape(self.updates.seen(images, step), [parts, -1, *images.shape[1:]])
         latents = tf.reshape(self._latents(step), [parts, -1, self.config.model.latent_size])
+        conditions = None if condition is None else tf.reshape(condition, [parts, -1, condition.shape[1]])
         weights = self.discriminator.trainable_variables
         gradients, loss_d = [tf.zeros_like(weight) for weight in weights], tf.zeros([])
         real_logits = tf.TensorArray(tf.float32, parts, element_shape=[real.shape[1], 1])
         fake_logits = tf.TensorArray(tf.float32, parts, element_shape=[real.shape[1], 1])
         for part in tf.range(parts):
             tf.autograph.experimental.set_loop_options(parallel_iterations=1)
-            fake = self.generator(latents[part], training=True)
-            more, logits, loss = self.updates.judge(real[part], fake, step, part, strength, self.optimizer_d.scale_loss)
+            condition = None if conditions is None else conditions[part]
+            fake = self.generator(models.inputs(latents[part], condition), training=True)
+            scale = self.optimizer_d.scale_loss
+            more, logits, loss = self.updates.judge(real[part], fake, step, part, strength, scale, condition)
             gradients = [one + other / parts for one, other in zip(gradients, more, strict=True)]
             loss_d += loss / parts
             real_logits = real_logits.write(part, logits[: real.shape[1]])
             fake_logits = fake_logits.write(part, logits[real.shape[1] :])
-        self.optimizer_d.apply(gradients, weights)
+        self._apply("gradient_norm_d", self.optimizer_d, gradients, weights)
 
         weights = self.generator.trainable_variables
         gradients, loss_g = [tf.zeros_like(weight) for weight in weights], tf.zeros([])
         for part in tf.range(parts):
             tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+            condition = None if conditions is None else conditions[part]
             with tf.GradientTape() as tape:
-                fake = self.generator(latents[part], training=True)
-            slopes, loss = self.updates.convince(real[part], fake, step, part, strength, self.optimizer_g.scale_loss)
+                fake = self.generator(models.inputs(latents[part], condition), training=True)
+            scale = self.optimizer_g.scale_loss
+            slopes, loss = self.updates.convince(real[part], fake, step, part, strength, scale, condition)
             more = tape.gradient(fake, weights, output_gradients=slopes)
             gradients = [one + other / parts for one, other in zip(gradients, more, strict=True)]
             loss_g += loss / parts
-        self.optimizer_g.apply(gradients, weights)
+        self._apply("gradient_norm_g", self.optimizer_g, gradients, weights)
         return tf.concat([real_logits.concat(), fake_logits.concat()], 0), loss_d, loss_g
+
+    def _apply(self, norm: str, optimizer: keras.optimizers.Optimizer, gradients: list[Tensor], weights: Any) -> None:
+        """Update weights by scaled gradients, and count the norm of these."""
+        self.sums.assign_add(step_means.norm_row(norm, step_means.unscaled_norm(gradients, optimizer)))
+        optimizer.apply(gradients, weights)
 
     def _latents(self, step: Tensor) -> Tensor:
         shape = [self.config.train.batch_size, self.config.model.latent_size]
@@ -173,6 +204,12 @@ class Gan:
             if span and train.beta2_end:
                 adam.beta_2.assign(Schedule(train.beta2, train.beta2_end, span).at(shown))
 
+    def reset_learning_rates(self) -> None:
+        """Give the optimizers this config's learning rates, where `restore` brought others."""
+        train = self.config.train
+        for optimizer, rate in ((self.optimizer_g, train.learning_rate_g), (self.optimizer_d, train.learning_rate_d)):
+            getattr(optimizer, "inner_optimizer", optimizer).learning_rate.assign(rate)
+
     def _average(self, step: Tensor) -> None:
         """Move the averaged generator's weights towards the trained one's."""
         train = self.config.train
@@ -200,34 +237,38 @@ class Gan:
             for norm in norms:
                 norm.momentum = index / (index + 1)  # makes the moving average a plain mean
             seed = tf.constant([0, index], tf.int64)
-            self.averaged(
-                tf.random.stateless_normal([_SETTLE_SIZE, self.config.model.latent_size], seed), training=True
-            )
+            latents = tf.random.stateless_normal([_SETTLE_SIZE, self.config.model.latent_size], seed)
+            places = range(index * _SETTLE_SIZE, (index + 1) * _SETTLE_SIZE)
+            condition = tf.constant(self.condition.drawn(places)) if self.condition else None
+            self.averaged(models.inputs(latents, condition), training=True)
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
 
     def measured(self, steps: int) -> dict[str, float]:
-        """Return the means of `MEASURED` over the last `steps` steps, and start the next means."""
-        means = self.sums.numpy() / steps
+        """Return the means over the last `steps` steps, see `step_means.means_of`, and start the next means."""
+        sums = self.sums.numpy()
         self.sums.assign(tf.zeros_like(self.sums))
-        return {name: float(mean) for name, mean in zip(MEASURED, means, strict=True)}
+        return step_means.means_of(sums, steps)
 
     def _variables(self) -> dict[str, Any]:
         # By position: Keras numbers optimizers, and the seeds inside dropout, by what the process built before.
-        networks = {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "averaged": self.averaged,
-        }
         optimizers = {"optimizer_g": self.optimizer_g, "optimizer_d": self.optimizer_d}
         named: dict[str, Any] = {"sums": self.sums}
         if self.is_adaptive:
             named |= {"augment/strength": self.strength, "augment/signs": self.signs}
-        for owner, network in networks.items():
+        for owner, network in self.networks.items():
             named |= {f"{owner}/{index:03d}/{v.name}": v for index, v in enumerate(network.variables)}
         for owner, optimizer in optimizers.items():
             named |= {f"{owner}/{index:03d}": v for index, v in enumerate(optimizer.variables)}
         return named
+
+    def _are_all_finite(self) -> Tensor:
+        arrays = [tf.convert_to_tensor(variable) for variable in self._variables().values()]
+        return tf.reduce_all([tf.reduce_all(tf.math.is_finite(one)) for one in arrays if one.dtype.is_floating])
+
+    def is_finite(self) -> bool:
+        """Return whether all that `state` returns is finite, from one number that the device computes."""
+        return bool(self._is_finite())
 
     def state(self) -> State:
         """Return every number that the next steps depend on, by name: weights, moments, averages, random state."""
@@ -240,6 +281,8 @@ class Gan:
             ArtifactError: names or shapes are not this config's.
         """
         variables = self._variables()
+        if "sums" in state:
+            state = {**state, "sums": step_means.widened(state["sums"])}
         if variables.keys() != state.keys():
             odd = sorted(variables.keys() ^ state.keys())
             raise ArtifactError(f"the checkpoint holds other variables than this config's networks, such as {odd[0]}")

@@ -60,8 +60,13 @@ def animation(
     """
     # One palette a frame: faces share few colours with their neighbours in time.
     pictures = [frame.convert("RGB").quantize(colours) for frame in frames]
-    durations = [frame_ms] * (len(pictures) - 1) + [hold_ms]
-    pictures[0].save(target, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+    write_gif(pictures, target, frame_ms=frame_ms, hold_ms=hold_ms)
+
+
+def write_gif(frames: Sequence[Image.Image], target: Path | BinaryIO, *, frame_ms: int, hold_ms: int) -> None:
+    """Write an endless GIF of frames with palettes; see `animation`."""
+    durations = [frame_ms] * (len(frames) - 1) + [hold_ms]
+    frames[0].save(target, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
 def spread(items: Sequence[Item], limit: int) -> list[Item]:

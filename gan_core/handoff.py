@@ -189,15 +189,21 @@ def dataset_folder(root: Path, config: DataConfig, source_name: str, digest: str
     return root / "datasets" / f"{slug(source_name)}-{config.resolution}-{digest[:12]}"
 
 
-def run_digest(config: RunConfig, dataset: str) -> str:
-    """Return the digest of the weights that `config` trains on the data set with the digest `dataset`."""
-    sections = {"model": content(config.model), "train": content(config.train)}
-    return digest_of({"format": RUN_FORMAT, "dataset": dataset, **sections})
+def run_digest(config: RunConfig, dataset: str, transferred: str = "") -> str:
+    """Return the digest of the weights that `config` trains on the data set with the digest `dataset`.
+
+    `transferred` is the digest of the checkpoint that `train.transfer` names: the weights themselves are part of what a
+    run is, and where they lie is not.
+    """
+    facts = {"model": content(config.model), "train": content(config.train)}
+    if transferred:
+        facts["transfer"] = {"checkpoint": transferred}
+    return digest_of({"format": RUN_FORMAT, "dataset": dataset, **facts})
 
 
-def run_folder(root: Path, config: RunConfig, dataset: str) -> Path:
+def run_folder(root: Path, config: RunConfig, dataset: str, transferred: str = "") -> Path:
     """Return `root/runs/<preset>-<digest12>`."""
-    return root / "runs" / f"{slug(config.preset)}-{run_digest(config, dataset)[:12]}"
+    return root / "runs" / f"{slug(config.preset)}-{run_digest(config, dataset, transferred)[:12]}"
 
 
 def slug(name: str) -> str:

@@ -27,12 +27,16 @@ _LIBRARIES = ("faceloom", "tensorflow", "keras", "apache-beam", "prefect", "nump
 
 @dataclass
 class StageEntry:
-    """One line of stages.jsonl in the making: the stage sets `outcome`, and `run_dir` where it comes late."""
+    """One line of stages.jsonl in the making: the stage sets `outcome`, and `run_dir` where it comes late.
+
+    `note` is what a reader should know of it besides, such as why a training ended early.
+    """
 
     stage: str
     attempt: int
     run_dir: Path | None = None
     outcome: str = DONE
+    note: str = ""
 
 
 def versions() -> dict[str, str]:
@@ -49,20 +53,30 @@ def machine() -> dict[str, Any]:
     return {"host": platform.node(), "system": platform.platform(), "cpus": os.cpu_count()}
 
 
-def start_run(run_dir: Path, config: RunConfig, run_digest: str, dataset_digest: str, dataset_path: Path) -> None:
+def start_run(
+    run_dir: Path,
+    config: RunConfig,
+    run_digest: str,
+    dataset_digest: str,
+    dataset_path: Path,
+    transferred: str = "",
+) -> None:
     """Create the run's folder and its config.json, or bring the config in it up to date.
 
+    `transferred` is the digest of the checkpoint that the run begins with, where `train.transfer` names one.
     The file stays as it is, to the byte, while config and data set do: the report's digest covers it.
 
     Raises:
         ConfigError: the folder cannot be created or written to.
     """
     artifacts.make_folder(run_dir)
-    facts = {
+    facts: dict[str, Any] = {
         "config": config.to_json(),
         "digest": run_digest,
         "dataset": {"digest": dataset_digest, "path": str(dataset_path)},
     }
+    if transferred:
+        facts["transfer"] = {"digest": transferred, "path": config.train.transfer}
     saved = read_run(run_dir)
     if saved is None or any(saved.get(key) != value for key, value in facts.items()):
         artifacts.write_json(run_dir / "config.json", {**facts, "created_by": versions(), "machine": machine()})
@@ -92,13 +106,15 @@ def recorded(stage: str, attempt: int, run_dir: Path | None = None) -> Iterator[
         raise
     finally:
         if entry.run_dir is not None and entry.run_dir.is_dir():
-            line = {
+            line: dict[str, Any] = {
                 "stage": stage,
                 "seconds": round(time.monotonic() - start, 3),
                 "started": started.isoformat(timespec="seconds"),
                 "outcome": entry.outcome,
                 "attempt": attempt,
             }
+            if entry.note:
+                line["note"] = entry.note
             with (entry.run_dir / "stages.jsonl").open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(line) + "\n")
 
@@ -139,5 +155,12 @@ def _overrides(section: str, base: Any, config: Any) -> list[str]:
     before: Mapping[str, Any] = dataclasses.asdict(base)
     for key, value in dataclasses.asdict(config).items():
         if value != before[key] and (section, key) != ("data", "path"):
-            words += ["--set", f"{section}.{key}={str(value).lower() if isinstance(value, bool) else value}"]
+            words += ["--set", f"{section}.{key}={_text(value)}"]
     return words
+
+
+def _text(value: Any) -> str:
+    """Return a value as `options.parse` reads it."""
+    if isinstance(value, tuple):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value).lower() if isinstance(value, bool) else str(value)

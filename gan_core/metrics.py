@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gan_core import artifacts, distances, similarity
+from gan_core import artifacts, distances, guards, similarity
 from gan_core.artifacts import Manifest, digest_of
 from gan_core.checkpoints import load_manifest
 from gan_core.config import EvalConfig, RunConfig
@@ -82,6 +82,7 @@ class SnapshotScorer:
     Attributes:
         count: how many generated pictures are compared: half as many as there are real ones.
         floor: the distance between the two real halves, SWD x1000, mean over the levels.
+        spread: of the real pictures, see `guards.spread`; 0 for one.
     """
 
     def __init__(self, real: Images) -> None:
@@ -91,9 +92,13 @@ class SnapshotScorer:
         self.count = len(real) // 2
         self._reference = distances.SlicedWasserstein(real[: self.count])
         self.floor = _mean(self._reference.distance(real[self.count : 2 * self.count]))
+        self.spread = guards.spread(real[: self.count]) if self.count > 1 else 0.0
 
     def score(self, fake: Images) -> dict[str, float]:
-        """Return `swd` and `swd_floor`, x1000 and the mean over the levels, and `n`, which is `count`.
+        """Return `swd` and `swd_floor`, x1000 and the mean over the levels, `diversity`, and `n`, which is `count`.
+
+        `diversity` is the spread of generated pictures over that of real ones, 1 where they vary as much; left out
+        where the real ones have none.
 
         Args:
             fake: uint8 [at least `count`, S, S, C]; the first `count` are compared.
@@ -102,7 +107,8 @@ class SnapshotScorer:
             DataError: they are fewer, or of another size than the real ones.
         """
         swd = _mean(self._reference.distance(fake[: self.count]))
-        return {"swd": swd, "swd_floor": self.floor, "n": self.count}
+        diversity = {"diversity": guards.spread(fake[: self.count]) / self.spread} if self.spread else {}
+        return {"swd": swd, "swd_floor": self.floor, **diversity, "n": self.count}
 
 
 def evaluate(

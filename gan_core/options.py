@@ -20,6 +20,7 @@ def option(
     high: float | None = None,
     choices: tuple[Any, ...] | None = None,
     content: bool = True,
+    later: bool = False,
 ) -> Any:
     """Declare one field of a config section.
 
@@ -31,8 +32,10 @@ def option(
         high: largest allowed value, inclusive.
         choices: the allowed values, where they are few; those of each item of a list.
         content: whether the value determines what is produced, and so belongs into the digest.
+        later: whether there are runs from before the option; they keep their digests and folders, because at its
+            default it is left out of the digest.
     """
-    metadata = {"help": help, "low": low, "high": high, "choices": choices, "content": content}
+    metadata = {"help": help, "low": low, "high": high, "choices": choices, "content": content, "later": later}
     return field(default=default, metadata=metadata)
 
 

@@ -106,13 +106,15 @@ def _course(run_dir: Path, saved: Mapping[str, Any], checkpoint: Manifest | None
     shown += [checkpoint.fields["images_seen"]] if checkpoint else []
     reached, total = max(shown, default=0) / 1000, charts.number(saved.get("train", {}), "total_kimg")
     times = report_facts.stage_times(stages)
+    progress = checkpoint.fields.get("progress") if checkpoint else None
+    course = progress if isinstance(progress, Mapping) else {}
     return {
         "reached": reached,
         "total": total,
         "training_charts": charts.training_charts(metrics),
         "score_charts": charts.score_charts(scores),
         "stages": times,
-        "findings": report_facts.findings(reached, total, metrics, scores, times),
+        "findings": report_facts.findings(reached, total, metrics, scores, times, course),
     }
 
 

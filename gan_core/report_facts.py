@@ -11,7 +11,9 @@ from typing import Any
 from gan_core import charts, lineage
 from gan_core.charts import Log
 from gan_core.config import SECTIONS
+from gan_core.guards import REMEDIES, WINNING_KIMG
 from gan_core.handoff import DatasetManifest
+from gan_core.recovery import Recovery
 
 _REJECT_EXAMPLES = 3
 _DOMINANT_ACCURACY = 0.98
@@ -19,7 +21,12 @@ _WORSENED = 1.1
 
 
 def findings(
-    reached_kimg: float, total_kimg: float, metrics: Log, scores: Log, stages: Sequence[Mapping[str, Any]]
+    reached_kimg: float,
+    total_kimg: float,
+    metrics: Log,
+    scores: Log,
+    stages: Sequence[Mapping[str, Any]],
+    progress: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """Return what a reader should know before trusting the page, most serious first; may be empty.
 
@@ -29,12 +36,17 @@ def findings(
         metrics: the training log.
         scores: the log of scores during training.
         stages: rows of `stage_times`.
+        progress: what the newest checkpoint says of the training's course, see `watch.Watch` and `recovery.Recovery`.
     """
+    course = progress or {}
     ended = {lineage.FAILED: "failed", lineage.INTERRUPTED: "was interrupted"}
     found = [f"The stage “{row['name']}” {ended[row['outcome']]}." for row in stages if row["outcome"] in ended]
-    if 0 < reached_kimg < total_kimg:
+    if course.get("stopped_early"):
+        found.append(f"Training {course['stopped_early']}.")
+    elif 0 < reached_kimg < total_kimg:
         found.append(f"Training is at {reached_kimg:g} of {total_kimg:g} kimg: this page shows an unfinished run.")
-    found += _broken_losses(metrics) + _dominance(metrics) + _rising_distance(scores)
+    found += _recoveries(course.get("recovery") or {})
+    found += _broken_losses(metrics) + _collapse(scores) + _winning(metrics) + _rising_distance(scores)
     if damaged := metrics.damaged + scores.damaged:
         found.append(f"Left out of the logs: {_lines(damaged, 'unreadable ')}.")
     return found
@@ -47,6 +59,47 @@ def _broken_losses(metrics: Log) -> list[str]:
         return []
     first = charts.number(broken[0], "kimg")
     return [f"A loss is not a finite number in {_lines(len(broken))} of the log, first at {first:g} kimg."]
+
+
+def _recoveries(saved: Mapping[str, Any]) -> list[str]:
+    recovery = Recovery.from_json(saved)
+    found = [
+        f"{one}; training went back to the checkpoint before, with half the learning rates."
+        for one in recovery.divergences
+    ]
+    if recovery.micro_batch:
+        parts = f"in parts of {recovery.micro_batch} pictures (train.micro_batch)"
+        found.append(f"The device's memory did not suffice for a batch; since then it was worked through {parts}.")
+    return found
+
+
+def _episodes(log: Log, field: str) -> tuple[list[Mapping[str, Any]], str]:
+    """Return the lines that have a field, and where they lie: "at 3 kimg" or "in 4 lines from 3 to 9 kimg"."""
+    lines = [line for line in log.lines if line.get(field)]
+    kimg = [charts.number(line, "kimg") for line in lines]
+    if len(lines) < 2:
+        return lines, f"at {kimg[0]:g} kimg" if kimg else ""
+    return lines, f"in {len(lines)} lines of the log from {kimg[0]:g} to {kimg[-1]:g} kimg"
+
+
+def _collapse(scores: Log) -> list[str]:
+    lines, where = _episodes(scores, "collapsed")
+    if not lines:
+        return []
+    lowest = min(charts.number(line, "diversity") for line in lines)
+    return [_sentence(REMEDIES["collapsed"].format(diversity=lowest), where)]
+
+
+def _winning(metrics: Log) -> list[str]:
+    lines, where = _episodes(metrics, "discriminator_wins")
+    if not lines:
+        return _dominance(metrics)
+    return [_sentence(REMEDIES["discriminator_wins"].format(kimg=WINNING_KIMG), where)]
+
+
+def _sentence(remedy: str, where: str) -> str:
+    """Return "At 3 kimg mode collapse: ... ." of a remedy."""
+    return f"{where[0].upper()}{where[1:]} {remedy}."
 
 
 def _dominance(metrics: Log) -> list[str]:

@@ -1,21 +1,23 @@
-"""What a training leaves to look at: metrics.jsonl, snapshot_scores.jsonl, snapshots/, tensorboard/.
+"""What a training leaves to look at: metrics.jsonl, snapshot_scores.jsonl, snapshots/, training.gif, tensorboard/.
 
 A killed run may have logged further than its last checkpoint. On resume, everything past it is cut off, so the files
-have neither gaps nor repeats; TensorBoard's events, which cannot be cut, are written again from them.
+have neither gaps nor repeats.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import tensorflow as tf
+import numpy.typing as npt
 from PIL import Image
 
-from gan_core import artifacts
+from gan_core import artifacts, events
+from gan_core.film import Film
+
+FIXED, REAL = "fixed latents", "real pictures"
 
 
 class RunLog:
@@ -28,16 +30,16 @@ class RunLog:
         artifacts.make_folder(self.snapshots)
         metrics = _cut(self.metrics_path, images_seen)
         scores = _cut(self.scores_path, images_seen)
-        shutil.rmtree(run_dir / "tensorboard", ignore_errors=True)
-        self._events = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
-        for line in (*metrics, *scores):
-            self._scalars(line)
-        for path in sorted(self.snapshots.glob("[0-9]*.png")):
-            if _is_past(int(path.stem), images_seen):
-                path.unlink()
-            else:
-                with Image.open(path) as picture:
-                    self._picture(int(path.stem), picture)
+        self._events = events.Events(run_dir / "tensorboard", images_seen)
+        self._film = Film(run_dir)
+        self._cut_snapshots(images_seen)
+        if not self._events.tags:
+            self._write_events_again([*metrics, *scores])
+
+    @property
+    def shows_real(self) -> bool:
+        """Whether TensorBoard has the real pictures."""
+        return REAL in self._events.tags
 
     def metrics(self, figures: Mapping[str, float]) -> None:
         """Append a line of losses and rates; `figures` has `images`."""
@@ -47,13 +49,21 @@ class RunLog:
         """Append a line of scores; `figures` has `images`."""
         self._append(self.scores_path, figures)
 
-    def snapshot(self, images_seen: int, picture: Image.Image) -> None:
-        """Write the fixed-latent grid after `images_seen` images."""
+    def snapshot(
+        self, images_seen: int, picture: Image.Image, distributions: Mapping[str, npt.NDArray[Any]] | None = None
+    ) -> None:
+        """Write the fixed-latent grid after `images_seen` images, the film with it, and histograms by tag."""
         path = self.snapshots / f"{images_seen:012d}.png"
         temporary = path.with_name(f".{path.name}")
         picture.save(temporary, format="png")
         temporary.replace(path)
-        self._picture(images_seen, picture)
+        found = [events.histogram(tag, numbers) for tag, numbers in (distributions or {}).items()]
+        self._events.add(images_seen, events.picture(FIXED, picture), *found)
+        self._film.show(self._snapshots())
+
+    def real(self, picture: Image.Image) -> None:
+        """Show a grid of real pictures in TensorBoard, for comparison: once in a run."""
+        self._events.add(0, events.picture(REAL, picture))
 
     def _append(self, path: Path, figures: Mapping[str, float]) -> None:
         line = {"kimg": figures["images"] / 1000, **figures}
@@ -62,16 +72,31 @@ class RunLog:
         self._scalars(line)
 
     def _scalars(self, line: Mapping[str, float]) -> None:
-        with self._events.as_default(step=int(line["images"])):
-            for name, value in line.items():
-                if name not in {"kimg", "images"}:
-                    tf.summary.scalar(name, value)
-        self._events.flush()
+        values = [events.scalar(name, value) for name, value in line.items() if name not in {"kimg", "images"}]
+        self._events.add(int(line["images"]), *values)
 
-    def _picture(self, images_seen: int, picture: Image.Image) -> None:
-        with self._events.as_default(step=images_seen):
-            tf.summary.image("fixed latents", np.asarray(picture.convert("RGB"))[None])
-        self._events.flush()
+    def _snapshots(self) -> list[Path]:
+        return sorted(self.snapshots.glob("[0-9]*.png"))
+
+    def _cut_snapshots(self, images_seen: int) -> None:
+        past = [path for path in self._snapshots() if _is_past(int(path.stem), images_seen)]
+        for path in past:
+            path.unlink()
+        if past:
+            self._film.show(self._snapshots())
+
+    def _write_events_again(self, lines: list[dict[str, float]]) -> None:
+        """Fill TensorBoard's empty folder from the other logs. Its histograms were nowhere else."""
+        for line in lines:
+            self._scalars(line)
+        for path in self._snapshots():
+            with Image.open(path) as picture:
+                self._events.add(int(path.stem), events.picture(FIXED, picture))
+
+
+def forget_snapshot(run_dir: Path, images_seen: int) -> None:
+    """Drop the score after `images_seen` images and later ones: that snapshot is taken again. Images are above 1."""
+    _cut(run_dir / "snapshot_scores.jsonl", images_seen - 1)
 
 
 def _is_past(images: float, images_seen: int) -> bool:

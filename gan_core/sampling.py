@@ -15,7 +15,8 @@ from PIL import Image
 
 from gan_core import artifacts, models
 from gan_core.artifacts import digest_of
-from gan_core.checkpoints import load_manifest, load_normalization, load_state
+from gan_core.checkpoints import load_condition, load_manifest, load_normalization, load_state
+from gan_core.conditions import Array, Condition, chosen
 from gan_core.config import RunConfig
 from gan_core.dataset import Images
 from gan_core.grids import animation, grid, spread
@@ -35,15 +36,22 @@ def sample(config: RunConfig, checkpoint: Checkpoint, report_progress: ReportPro
     """Publish `run_dir/samples/`: `eval.sample_count` pictures from the averaged generator, a grid, the training's GIF.
 
     Picture i has seed `eval.seed` + i. As PNG files `pictures/seed00000000.png` or one `pictures.npz` with `images`
-    (uint8 [N, H, W, C]) and `seeds` (int64 [N]).
+    (uint8 [N, H, W, C]) and `seeds` (int64 [N]). Of a conditional run, `eval.sample_class` or `eval.sample_attributes`
+    chooses the condition, and the archive has `conditions` (float32 [N, size]).
+
+    Raises:
+        ConfigError: the run has no such condition.
     """
     evaluation, manifest = config.eval, load_manifest(checkpoint)
     asked = {"count": evaluation.sample_count, "seed": evaluation.seed, "format": evaluation.sample_format}
+    if evaluation.sample_condition:
+        asked["condition"] = evaluation.sample_condition
+    condition = chosen(load_condition(checkpoint), evaluation)
     digest = digest_of({"format": _FORMAT, "checkpoint": manifest.digest, **asked})
     final = checkpoint.run_dir / "samples"
     if artifacts.find(final, "samples", digest) is None:
         with artifacts.publishing(final) as draft:
-            _write_pictures(draft, config, checkpoint, report_progress)
+            _write_pictures(draft, config, checkpoint, condition, report_progress)
             frames = sorted((checkpoint.run_dir / "snapshots").glob("[0-9]*.png"))
             if frames:
                 animation([Image.open(frame) for frame in spread(frames, _MAX_FRAMES)], draft / "training.gif")
@@ -52,8 +60,11 @@ def sample(config: RunConfig, checkpoint: Checkpoint, report_progress: ReportPro
 
 
 def generate(checkpoint: Checkpoint, seeds: range, *, batch_size: int = 256) -> Images:
-    """Return uint8 [len(seeds), H, W, C] in [0, 255]: one picture a seed from the checkpoint's averaged generator."""
-    return np.concatenate(list(_batches(checkpoint, seeds, batch_size)))
+    """Return uint8 [len(seeds), H, W, C] in [0, 255]: one picture a seed from the checkpoint's averaged generator.
+
+    Of a conditional one, each picture has the condition that belongs to its seed: see `Condition.drawn`.
+    """
+    return np.concatenate(list(_batches(checkpoint, seeds, batch_size, load_condition(checkpoint))))
 
 
 def latents(seeds: range, latent_size: int) -> npt.NDArray[np.float32]:
@@ -63,24 +74,37 @@ def latents(seeds: range, latent_size: int) -> npt.NDArray[np.float32]:
 
 
 def render(
-    generator: keras.Model, latent: npt.NDArray[np.float32], normalization: Normalization | None = None
+    generator: keras.Model,
+    latent: npt.NDArray[np.float32],
+    normalization: Normalization | None = None,
+    conditions: Array | None = None,
 ) -> Images:
     """Return what the generator makes of float32 [N, latent_size], as uint8 [N, H, W, C] in [0, 255].
+
+    A conditional generator takes `conditions`, float32 [N, size], besides.
 
     `normalization` is the one that the generator was built and trained with; None is [-1, 1]. Its inverse is taken in
     float32, rounded and clipped as `Normalization.invert` does: exact for what any pixel is normalized to.
     """
-    padded = np.concatenate([latent, np.zeros((-len(latent) % _BATCH_SIZE, latent.shape[1]), np.float32)])
+    given = [latent] if conditions is None else [latent, conditions]
+    padded = [np.concatenate([x, np.zeros((-len(x) % _BATCH_SIZE, x.shape[1]), np.float32)]) for x in given]
     forward = _forward(generator, normalization or models.tanh_normalization(generator.output_shape[-1]))
-    parts = [forward(padded[start : start + _BATCH_SIZE]).numpy() for start in range(0, len(padded), _BATCH_SIZE)]
+    starts = range(0, len(padded[0]), _BATCH_SIZE)
+    parts = [forward(*(x[start : start + _BATCH_SIZE] for x in padded)).numpy() for start in starts]
     return np.concatenate(parts)[: len(latent)]
 
 
 def load_generator(checkpoint: Checkpoint) -> keras.Model:
-    """Rebuild the averaged generator of a checkpoint from config and normalization inside it."""
+    """Rebuild the averaged generator of a checkpoint from config, normalization and condition inside it."""
     config = RunConfig.from_json(load_manifest(checkpoint).fields["config"])
-    normalization = load_normalization(checkpoint)
-    generator, _ = models.build(config.data, config.model, config.train.precision, normalization=normalization)
+    normalization, condition = load_normalization(checkpoint), load_condition(checkpoint)
+    generator, _ = models.build(
+        config.data,
+        config.model,
+        config.train.precision,
+        normalization=normalization,
+        condition_size=condition.size if condition else 0,
+    )
     state = load_state(checkpoint, "averaged")
     for variable, name in zip(generator.variables, sorted(state), strict=True):
         variable.assign(state[name])
@@ -89,24 +113,31 @@ def load_generator(checkpoint: Checkpoint) -> keras.Model:
 
 @functools.lru_cache(maxsize=4)
 def _forward(generator: keras.Model, normalization: Normalization) -> Any:
-    signature = [tf.TensorSpec([_BATCH_SIZE, *generator.input_shape[1:]], tf.float32)]
+    signature = [tf.TensorSpec([_BATCH_SIZE, *each.shape[1:]], tf.float32) for each in generator.inputs]
     levels = [1.0 / scale for scale in normalization.scale]
 
-    def forward(latent: Any) -> Any:
-        pixels = (generator(latent, training=False) - normalization.offset) * levels
+    def forward(latent: Any, condition: Any = None) -> Any:
+        pixels = (generator(models.inputs(latent, condition), training=False) - normalization.offset) * levels
         return tf.cast(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), tf.uint8)
 
     return tf.function(forward, input_signature=signature)
 
 
-def _batches(checkpoint: Checkpoint, seeds: range, batch_size: int) -> Iterator[Images]:
+def _batches(checkpoint: Checkpoint, seeds: range, batch_size: int, condition: Condition | None) -> Iterator[Images]:
     generator, normalization = load_generator(checkpoint), load_normalization(checkpoint)
     for start in range(0, len(seeds), batch_size):
-        latent = latents(seeds[start : start + batch_size], generator.input_shape[1])
-        yield render(generator, latent, normalization)
+        some = seeds[start : start + batch_size]
+        latent = latents(some, generator.inputs[0].shape[1])
+        yield render(generator, latent, normalization, condition.drawn(some) if condition else None)
 
 
-def _write_pictures(draft: Path, config: RunConfig, checkpoint: Checkpoint, report_progress: ReportProgress) -> None:
+def _write_pictures(
+    draft: Path,
+    config: RunConfig,
+    checkpoint: Checkpoint,
+    condition: Condition | None,
+    report_progress: ReportProgress,
+) -> None:
     evaluation = config.eval
     seeds = range(evaluation.seed, evaluation.seed + evaluation.sample_count)
     kept: list[Images] = []
@@ -114,7 +145,7 @@ def _write_pictures(draft: Path, config: RunConfig, checkpoint: Checkpoint, repo
     as_files = evaluation.sample_format == "png"
     if as_files:
         (draft / "pictures").mkdir()
-    for images in _batches(checkpoint, seeds, 256):
+    for images in _batches(checkpoint, seeds, 256, condition):
         if done < GRID_COUNT:
             first.append(images)
         if as_files:
@@ -126,5 +157,8 @@ def _write_pictures(draft: Path, config: RunConfig, checkpoint: Checkpoint, repo
         done += len(images)
         report_progress(Progress("sample", done, len(seeds)))
     if not as_files:
-        np.savez_compressed(draft / "pictures.npz", images=np.concatenate(kept), seeds=np.array(seeds, np.int64))
+        arrays: dict[str, npt.NDArray[Any]] = {"images": np.concatenate(kept), "seeds": np.array(seeds, np.int64)}
+        if condition:
+            arrays["conditions"] = condition.drawn(seeds)
+        np.savez_compressed(draft / "pictures.npz", allow_pickle=False, **arrays)
     grid(np.concatenate(first)[:GRID_COUNT], GRID_COLUMNS).save(draft / "grid.png")

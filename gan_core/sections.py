@@ -28,6 +28,9 @@ DUPLICATES = ("keep", "exact", "near")
 LOSS_NAMES = ("bce", "minimax", "lsgan", "hinge", "wgan-gp", "relativistic")
 PENALTY_NAMES = ("none", "r1", "r2", "r1+r2", "gp")
 AUGMENT_NAMES = ("color", "translation", "cutout")
+LABEL = "label"  # in model.condition: the class of each picture
+_MAX_CONDITIONS = 10
+CHECKPOINTS = ("last", "best")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +121,23 @@ class ModelConfig:
     spectral_norm: bool = option(
         False, "divide the discriminator's kernels by their largest singular value (dcgan, mlp)"
     )
+    condition: tuple[str, ...] = option(
+        (),
+        "label, or names of the data set's attributes, which both networks are told of each picture; empty is "
+        "unconditional",
+        later=True,
+    )
 
     def __post_init__(self) -> None:
         options.check("model", self)
+        if len(set(self.condition)) < len(self.condition):
+            raise ConfigError(f"model.condition names each once, got {', '.join(self.condition)}")
+        if LABEL in self.condition and len(self.condition) > 1:
+            raise ConfigError(
+                f"model.condition is either label or names of attributes, got {', '.join(self.condition)}"
+            )
+        if len(self.condition) > _MAX_CONDITIONS:
+            raise ConfigError(f"model.condition names {_MAX_CONDITIONS} attributes at most, got {len(self.condition)}")
         if self.spectral_norm and self.name == "r3":
             raise ConfigError(
                 "model.spectral_norm is for dcgan and mlp, got model.name=r3, which is made for train.penalty=r1+r2; "
@@ -153,6 +170,15 @@ class TrainConfig:
     )
     augment_kimg: float = option(
         500.0, "the strength moves from 0 to 1 in so many thousand images at most", low=0.001, high=1e5
+    )
+    transfer: str = option(
+        "",
+        "folder of a run, or of one of its checkpoints, whose weights are taken to begin with where layers have the "
+        "same name and shape; empty is off",
+        content=False,
+    )
+    freeze_d: int = option(
+        0, "lowest layers of the discriminator, nearest the picture, that keep their weights", low=0, later=True
     )
     learning_rate_g: float = option(2e-4, "Adam's step size, generator", low=0.0, high=1.0)
     learning_rate_d: float = option(2e-4, "Adam's step size, discriminator", low=0.0, high=1.0)
@@ -190,7 +216,16 @@ class TrainConfig:
     log_every_kimg: float = option(1.0, "a line in metrics.jsonl, thousand images", low=0.001, high=1e5)
     snapshot_every_kimg: float = option(50.0, "a fixed-latent grid and a score, thousand images", low=0.001, high=1e5)
     checkpoint_every_kimg: float = option(50.0, "a checkpoint, thousand images", low=0.001, high=1e5, content=False)
-    keep_checkpoints: int = option(2, "newest checkpoints kept", low=1, high=1000, content=False)
+    keep_checkpoints: int = option(
+        2, "newest checkpoints kept, beside the best by score", low=1, high=1000, content=False
+    )
+    patience_kimg: float = option(
+        0.0,
+        "stop when the score on the way was not lower than before for so many thousand images; 0 is off",
+        low=0.0,
+        high=1e6,
+        later=True,
+    )
 
     def __post_init__(self) -> None:
         options.check("train", self)
@@ -218,11 +253,23 @@ class TrainConfig:
 class EvalConfig:
     """What is sampled from the trained generator, and how it is measured."""
 
+    checkpoint: str = option(
+        "last", "which one is sampled and scored: the last, or the best by the score on the way", choices=CHECKPOINTS
+    )
     sample_count: int = option(64, "pictures that `sample` writes", low=1, high=10_000_000)
     sample_format: str = option("png", "PNG files or one .npz", choices=("png", "npz"))
     seed: int = option(0, "first seed of the samples; picture i has seed + i", low=0, high=2**31 - 1)
+    sample_class: str = option("", "class that `sample` asks for, by name or number; empty is all, as in training")
+    sample_attributes: tuple[str, ...] = option(
+        (), "attributes that `sample` asks for, such as Smiling=1,Male=0; the others are as in training"
+    )
     score_count: int = option(2048, "generated and real pictures compared by a score", low=16, high=1_000_000)
     snapshot_score_count: int = option(512, "the same for the scores on the way; 0 is off", low=0, high=1_000_000)
 
     def __post_init__(self) -> None:
         options.check("eval", self)
+
+    @property
+    def sample_condition(self) -> str:
+        """The condition that samples are asked to have, as text, such as "class dog"; empty is as in training."""
+        return f"class {self.sample_class}" if self.sample_class else ",".join(self.sample_attributes)

@@ -1,42 +1,57 @@
-"""train(): the loop around `Gan`: resume, logs, snapshots, checkpoints, and leaving cleanly when told to."""
+"""train(): the loop around `Gan`: resume, logs, snapshots, checkpoints, going back, and leaving when told to."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
-import math
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from gan_core import artifacts
+from gan_core import artifacts, guards, vitals
 from gan_core.checkpoints import (
     finished_checkpoint,
+    is_whole,
     latest_checkpoint,
     load_manifest,
     load_state,
     save_checkpoint,
 )
+from gan_core.conditions import Array, Condition, names_of
 from gan_core.config import RunConfig, TrainConfig
 from gan_core.dataset import Images, load_images, open_pictures, shown_indices
-from gan_core.errors import Diverged, Interrupted
+from gan_core.errors import Interrupted
+from gan_core.events import histograms_of
 from gan_core.gan import Gan
 from gan_core.grids import grid
 from gan_core.handoff import Checkpoint, DatasetManifest
 from gan_core.metrics import SnapshotScorer
 from gan_core.normalization import Normalization
+from gan_core.pace import Pace
 from gan_core.progress import Progress, ReportProgress, silent
-from gan_core.runlog import RunLog
+from gan_core.recovery import Recovery
+from gan_core.runlog import RunLog, forget_snapshot
 from gan_core.sampling import GRID_COLUMNS, GRID_COUNT, latents, render
+from gan_core.termination import collected_signals, refused_writes
+from gan_core.transfer import transfer
+from gan_core.watch import Watch
 
 _LOG = logging.getLogger(__name__)
+_RENDERED_AT_ONCE = 256  # pictures between two looks at the signals
+
+
+class _NotFinite(Exception):
+    """A loss or a weight left the finite numbers. The argument is its name."""
+
+
+class _OutOfMemory(Exception):
+    """A step did not fit into the device's memory. The argument is the first line of what TensorFlow says."""
 
 
 def train(
@@ -47,65 +62,128 @@ def train(
     With `train.deterministic` on a CPU, the weights at the end do not depend on interruptions, bit for bit.
 
     Raises:
-        Diverged: a loss or a weight left the finite numbers.
+        Diverged: a loss or a weight left the finite numbers, at an eighth of the learning rates too.
         Interrupted: SIGTERM or Ctrl-C; the state is saved.
+        ConfigError: the device's memory does not suffice for one picture at a time.
         DataError: the data set has no training pictures.
-        ArtifactError: another process trains this run.
+        ConfigError: it has not the classes or attributes of `model.condition`, or not of every training picture;
+            `train.transfer` names no checkpoint, or one where nothing matches; `train.freeze_d` is too large.
+        ArtifactError: another process trains this run, all its checkpoints are damaged, or the disk is full.
     """
     finished = finished_checkpoint(run_dir, config)
     if finished is not None:
         return finished
     artifacts.make_folder(run_dir)
-    with artifacts.locked(run_dir / ".training.lock", wait=False), _termination() as signals:
-        return Training(config, dataset, run_dir).run(signals, report_progress)
+    with (
+        artifacts.locked(run_dir / ".training.lock", wait=False),
+        refused_writes(run_dir),
+        collected_signals() as signals,
+    ):
+        return Training(config, dataset, run_dir, signals).run(report_progress)
 
 
 class Training:
-    """One process's share of a run: from the newest checkpoint to the end, or to a signal."""
+    """One process's share of a run: from the newest checkpoint to the end, or to a signal.
 
-    def __init__(self, config: RunConfig, dataset: DatasetManifest, run_dir: Path) -> None:
-        self.config, self.dataset, self.run_dir = config, dataset, run_dir
+    `signals` fills up when the process is told to stop.
+    """
+
+    gan: Gan
+    recovery: Recovery
+    watch: Watch
+    checkpoint: Checkpoint | None
+    step: int
+    steps_since_log: int
+    seconds_before: float
+    snapshot_due: bool
+    unsaved: bool
+
+    def __init__(self, config: RunConfig, dataset: DatasetManifest, run_dir: Path, signals: list[int]) -> None:
+        self.config, self.dataset, self.run_dir, self.signals = config, dataset, run_dir, signals
         self.train = config.train
+        asked = config.model.condition
+        names_of(asked, dataset)
         self.device = _configure_runtime(self.train)
-        self.pictures = open_pictures(dataset, "train", self.train.placement)
-        self.gan = Gan(config, Normalization.from_json(dataset.normalization))
-        self.step, self.steps_since_log, self.seconds_before = 0, 0, 0.0
-        self._resume()
-        self.log = RunLog(run_dir, self.images_seen)
+        self.pictures = open_pictures(dataset, "train", self.train.placement, asked)
+        self.condition = Condition.of(asked, dataset, self.pictures.values) if asked else None
         self.scorer = self._scorer()
-        self.started = self.rate_started = time.monotonic()
-        self.rate_step = self.step
+        self._start()
 
-    def run(self, signals: list[int], report_progress: ReportProgress) -> Checkpoint:
-        """Train to the end; `signals` fills up when the process is told to stop."""
-        checkpoint = None
-        if self.step == 0:
-            self._snapshot()
-        while self.step < self.train.total_steps:
+    def run(self, report_progress: ReportProgress) -> Checkpoint:
+        """Train to the end, going back to the newest checkpoint with what `Recovery` changes where that is needed."""
+        while True:
+            try:
+                return self._to_the_end(report_progress)
+            except _NotFinite as error:
+                self.recovery = self.recovery.after_divergence(self.images_seen, str(error), self.train, self.run_dir)
+            except _OutOfMemory as error:
+                self.recovery = self.recovery.with_smaller_parts(self.images_seen, str(error), self.train)
+            self.recovery.write(self.run_dir)
+            if self.signals:
+                raise self._interrupted()
+            del self.gan  # before the next one takes its memory
+            gc.collect()
+            self._start()
+
+    def _to_the_end(self, report_progress: ReportProgress) -> Checkpoint:
+        while True:
+            if self.snapshot_due and not self.signals:
+                self._snapshot()
+            is_over = not self.snapshot_due and (self.watch.stopped_early or self.step == self.train.total_steps)
+            is_due = self._due(self.train.checkpoint_every_kimg) or self.watch.is_best(self.images_seen)
+            if self.unsaved and (is_due or is_over or self.signals):
+                self.checkpoint, self.unsaved = self._save(), False
+            if is_over and self.checkpoint is not None:
+                return self.checkpoint
+            if self.signals:
+                raise self._interrupted()
             self._advance()
             if self._due(self.train.log_every_kimg):
                 self._write_log(report_progress)
-            if self._due(self.train.snapshot_every_kimg):
-                self._snapshot()
-            if signals or self._due(self.train.checkpoint_every_kimg):
-                checkpoint = self._save()
-            if checkpoint is not None and signals and self.step < self.train.total_steps:
-                name = signal.Signals(signals[0]).name
-                raise Interrupted(
-                    f"{name} at {checkpoint.images_seen / 1000:g} kimg; the state is saved in {checkpoint.path} "
-                    "and the same command continues there"
-                )
-        return checkpoint or self._save()
+            self.snapshot_due = self._due(self.train.snapshot_every_kimg)
 
-    def _resume(self) -> None:
-        checkpoint = latest_checkpoint(self.run_dir)
-        if checkpoint is None:
-            return
-        self.gan.restore(load_state(checkpoint))
-        progress = load_manifest(checkpoint).fields["progress"]
-        self.step = checkpoint.images_seen // self.train.batch_size
-        self.steps_since_log, self.seconds_before = progress["steps_since_log"], progress["seconds"]
-        _LOG.info("resuming at %g kimg from %s", checkpoint.images_seen / 1000, checkpoint.path)
+    def _start(self) -> None:
+        """Build the networks and go to the newest checkpoint, or to the start where there is none."""
+        keras.utils.set_random_seed(self.train.seed)
+        self.checkpoint = latest_checkpoint(self.run_dir)
+        progress = load_manifest(self.checkpoint).fields["progress"] if self.checkpoint else {}
+        self.recovery = Recovery.load(self.run_dir, progress)
+        normalization = Normalization.from_json(self.dataset.normalization)
+        self.gan = Gan(self.recovery.applied(self.config), normalization, self.condition)
+        self.step, self.unsaved = 0, False
+        self.transferred: dict[str, str] = progress.get("transferred", {})
+        if self.checkpoint is None and self.train.transfer:
+            digest, taken = transfer(self.gan.networks, Path(self.train.transfer))
+            self.transferred = {"checkpoint": digest, **{name: str(what) for name, what in taken.items()}}
+        if self.checkpoint is not None:
+            self.step = self.checkpoint.images_seen // self.train.batch_size
+            self.gan.restore(load_state(self.checkpoint))
+            if self.recovery.divergences:
+                self.gan.reset_learning_rates()
+            _LOG.info("resuming at %g kimg from %s", self.images_seen / 1000, self.checkpoint.path)
+        self.steps_since_log = progress.get("steps_since_log", 0)
+        self.seconds_before = progress.get("seconds", 0.0)
+        self.snapshot_due = self.step == 0 or progress.get("snapshot_due", False)
+        self.watch = Watch.from_json(self.train, progress)
+        if self.watch.best is not None and not is_whole(self.run_dir, self.watch.best.images):
+            _LOG.warning("the best checkpoint is missing or damaged; the next snapshot takes its place")
+            self.watch.best = None
+        if self.step and self.snapshot_due:
+            forget_snapshot(self.run_dir, self.images_seen)
+        self.log = RunLog(self.run_dir, self.images_seen)
+        vitals.note_process(self.run_dir, self.device, self.train.precision)
+        self.pace = Pace(self.train.steps_per_execution)
+        self.started = self.rate_started = time.monotonic()
+        self.rate_step = self.step
+
+    def _interrupted(self) -> Interrupted:
+        name = signal.Signals(self.signals[0]).name
+        if self.checkpoint is None:
+            return Interrupted(f"{name} before the first checkpoint; the same command starts again")
+        return Interrupted(
+            f"{name} at {self.checkpoint.images_seen / 1000:g} kimg; the state is saved in {self.checkpoint.path} and "
+            "the same command continues there"
+        )
 
     def _advance(self) -> None:
         """Run up to `steps_per_execution` steps, stopping where something is due."""
@@ -114,15 +192,25 @@ class Training:
             self.train.snapshot_every_kimg,
             self.train.checkpoint_every_kimg,
         )
-        stop = min(self.step + self.train.steps_per_execution, self.train.total_steps)
+        stop = min(self.step + self.pace.steps, self.train.total_steps)
         for kimg in intervals:
             every = self._steps(kimg)
             stop = min(stop, (self.step // every + 1) * every)
         count, batch = stop - self.step, self.train.batch_size
         indices = shown_indices(self.step * batch, count * batch, len(self.pictures), self.train.seed)
         images = self.pictures.read(indices)
-        self.gan.train_steps(images.reshape(count, batch, *images.shape[1:]), tf.constant(self.step, tf.int64))
-        self.step = stop
+        arguments = [images.reshape(count, batch, *images.shape[1:]), tf.constant(self.step, tf.int64)]
+        if self.condition:
+            arguments.append(self.condition.array(self.pictures.values[indices]).reshape(count, batch, -1))
+        start = time.monotonic()
+        try:
+            self.gan.train_steps(*arguments)
+            if self.train.steps_per_execution > 1:
+                self.gan.sums.numpy()  # waits for the device, so that the pace is measured
+        except tf.errors.ResourceExhaustedError as error:
+            raise _OutOfMemory(str(error.message).strip().partition("\n")[0]) from None
+        self.pace.took(count, time.monotonic() - start)
+        self.step, self.unsaved = stop, True
         self.steps_since_log += count
 
     def _due(self, kimg: float) -> bool:
@@ -143,33 +231,60 @@ class Training:
 
     def _write_log(self, report_progress: ReportProgress) -> None:
         figures = self.gan.measured(self.steps_since_log)
+        _check_finite(figures)
+        self._check_weights()
+        images_before = self.images_seen - self.steps_since_log * self.train.batch_size
         self.steps_since_log = 0
-        bad = [name for name, value in figures.items() if not math.isfinite(value)]
-        if bad:
-            raise Diverged(
-                f"{' and '.join(bad)} is not finite at {self.images_seen / 1000:g} kimg; the last good checkpoint is "
-                f"kept in {self.run_dir / 'checkpoints'}. Try a lower train.learning_rate_g and train.learning_rate_d "
-                f"(now {self.train.learning_rate_g:g} and {self.train.learning_rate_d:g})"
-            )
         now, steps = time.monotonic(), self.step - self.rate_step
         figures["images_per_second"] = steps * self.train.batch_size / (now - self.rate_started)
         if self.gan.is_adaptive:
             figures["augment_strength"] = float(self.gan.strength.numpy())
+        figures |= vitals.of_optimizer("g", self.gan.optimizer_g) | vitals.of_optimizer("d", self.gan.optimizer_d)
+        figures |= vitals.memory()
         self.rate_started, self.rate_step = now, self.step
-        self.log.metrics({"images": self.images_seen, **figures, "seconds": self.seconds})
+        warned = self.watch.logged(figures["loss_d"], images_before, self.images_seen)
+        self.log.metrics({"images": self.images_seen, **figures, **warned, "seconds": self.seconds})
         total = self.train.total_steps * self.train.batch_size
         report_progress(Progress("train", self.images_seen, total, "images", figures))
 
     def _snapshot(self) -> None:
-        """Write the fixed-latent grid and, unless it is off, the score on the way."""
+        """Write the fixed-latent grid and, unless it is off, the score; at a signal nothing, and it stays due."""
+        self._check_weights()
         self.gan.settle_average()
-        self.log.snapshot(self.images_seen, grid(self._generated(range(GRID_COUNT)), GRID_COLUMNS))
-        if self.scorer is not None:
-            seeds = range(self.config.eval.seed, self.config.eval.seed + self.config.eval.snapshot_score_count)
-            self.log.score({"images": self.images_seen, **self.scorer.score(self._generated(seeds))})
+        columns, conditions = (self.condition and self.condition.grid()) or (GRID_COLUMNS, None)
+        count = GRID_COUNT if conditions is None else len(conditions)
+        fixed, score = self._generated(range(count), conditions), self._score()
+        if self.signals:
+            return
+        if not self.log.shows_real:
+            self.log.real(grid(load_images(self.dataset, "train", GRID_COUNT), GRID_COLUMNS))
+        self.log.snapshot(self.images_seen, grid(fixed, columns), histograms_of(self.gan))
+        if score is not None:
+            self.log.score({"images": self.images_seen, **score, **self.watch.scored(self.images_seen, score)})
+        self.snapshot_due, self.unsaved = False, self.step > 0
 
-    def _generated(self, seeds: range) -> Images:
-        return render(self.gan.averaged, latents(seeds, self.config.model.latent_size), self.gan.normalization)
+    def _check_weights(self) -> None:
+        # A loss need not show them: on a CPU, ReLU makes 0 of NaN.
+        if not self.gan.is_finite():
+            _check_finite(self.gan.state())
+
+    def _score(self) -> dict[str, float] | None:
+        """Return the score on the way; None where it is off, or when a signal comes meanwhile."""
+        if self.scorer is None:
+            return None
+        end = self.config.eval.seed + self.config.eval.snapshot_score_count
+        parts = []
+        for start in range(self.config.eval.seed, end, _RENDERED_AT_ONCE):
+            if self.signals:
+                return None
+            parts.append(self._generated(range(start, min(start + _RENDERED_AT_ONCE, end))))
+        return self.scorer.score(np.concatenate(parts))
+
+    def _generated(self, seeds: range, conditions: Array | None = None) -> Images:
+        latent = latents(seeds, self.config.model.latent_size)
+        if self.condition and conditions is None:
+            conditions = self.condition.drawn(seeds)
+        return render(self.gan.averaged, latent, self.gan.normalization, conditions)
 
     def _scorer(self) -> SnapshotScorer | None:
         count = self.config.eval.snapshot_score_count
@@ -178,19 +293,26 @@ class Training:
     def _save(self) -> Checkpoint:
         self.gan.settle_average()
         state = self.gan.state()
-        bad = [name for name, array in state.items() if not np.isfinite(array).all()]
-        if bad:
-            raise Diverged(
-                f"{bad[0]} is not finite at {self.images_seen / 1000:g} kimg; nothing was saved over the last good "
-                f"checkpoint in {self.run_dir / 'checkpoints'}. Try a lower train.learning_rate_g and "
-                f"train.learning_rate_d (now {self.train.learning_rate_g:g} and {self.train.learning_rate_d:g})"
-            )
+        _check_finite(state)
         progress: dict[str, Any] = {
             "steps_since_log": self.steps_since_log,
             "seconds": self.seconds,
             "device": self.device,
+            "snapshot_due": self.snapshot_due,
+            "recovery": self.recovery.to_json(),
+            **self.watch.to_json(),
         }
-        return save_checkpoint(self.run_dir, self.config, self.images_seen, state, progress, self.gan.normalization)
+        if self.transferred:
+            progress["transferred"] = self.transferred
+        return save_checkpoint(
+            self.run_dir, self.config, self.images_seen, state, progress, self.gan.normalization, self.condition
+        )
+
+
+def _check_finite(figures: Any) -> None:
+    what = guards.first_not_finite(figures)
+    if what is not None:
+        raise _NotFinite(what)
 
 
 def _configure_runtime(train: TrainConfig) -> str:
@@ -200,7 +322,6 @@ def _configure_runtime(train: TrainConfig) -> str:
         with contextlib.suppress(RuntimeError):  # raised when the device is in use already
             tf.config.experimental.set_memory_growth(gpu, True)
     device = str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")) if gpus else "CPU"
-    keras.utils.set_random_seed(train.seed)
     if train.deterministic:
         tf.config.experimental.enable_op_determinism()
     _LOG.info(
@@ -211,23 +332,3 @@ def _configure_runtime(train: TrainConfig) -> str:
         ", deterministic kernels" if train.deterministic else "",
     )
     return device
-
-
-@contextlib.contextmanager
-def _termination() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT instead of dying of them: the loop looks between device calls."""
-    received: list[int] = []
-
-    def remember(number: int, _: FrameType | None) -> None:
-        received.append(number)
-
-    try:
-        before = {number: signal.signal(number, remember) for number in (signal.SIGTERM, signal.SIGINT)}
-    except ValueError:  # not the main thread: whoever owns it decides
-        yield received
-        return
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

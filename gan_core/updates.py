@@ -29,6 +29,7 @@ class Updates:
     """Gradients for a generator and a discriminator in training.
 
     Pictures are float32 [n, H, W, C] as training sees them; weights are the networks' trainable variables, in order.
+    A condition is float32 [n, size], that of real and generated pictures alike; None where there is none.
     Random numbers depend on `train.seed`, the step, the part of its batch, and what they are for.
     """
 
@@ -59,12 +60,24 @@ class Updates:
         heads = tf.random.stateless_uniform([images.shape[0], 1, 1, 1], self.seed(FLIPS, step)) < 0.5
         return tf.where(heads, tf.reverse(real, [2]), real)
 
-    def logits(self, images: Tensor, strength: Tensor | float, seed: Tensor) -> Tensor:
-        """Return what the discriminator thinks of augmented pictures, float32 [n, 1]."""
-        return self.discriminator(self._augmented(images, strength, seed), training=True)
+    def logits(self, images: Tensor, strength: Tensor | float, seed: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return what the discriminator thinks of augmented pictures, float32 [n, 1].
+
+        Pictures may be several times as many as there are conditions: those are for each part of them anew.
+        """
+        if condition is not None:
+            condition = tf.tile(condition, [images.shape[0] // condition.shape[0], 1])
+        return self.discriminator(models.inputs(self._augmented(images, strength, seed), condition), training=True)
 
     def judge(
-        self, real: Tensor, fake: Tensor, step: Tensor, part: Tensor | int, strength: Tensor | float, scale: Scale
+        self,
+        real: Tensor,
+        fake: Tensor,
+        step: Tensor,
+        part: Tensor | int,
+        strength: Tensor | float,
+        scale: Scale,
+        condition: Tensor | None = None,
     ) -> tuple[list[Tensor], Tensor, Tensor]:
         """Return scaled gradients of the discriminator's weights, its logits [2n, 1] (real first), and its loss.
 
@@ -72,13 +85,13 @@ class Updates:
         """
         every = self.train.penalty_every
         if self.train.penalty == "none":
-            return self._judge(real, fake, step, part, strength, scale, is_penalized=False)
+            return self._judge(real, fake, step, part, strength, scale, condition, is_penalized=False)
         if every == 1:
-            return self._judge(real, fake, step, part, strength, scale, is_penalized=True)
+            return self._judge(real, fake, step, part, strength, scale, condition, is_penalized=True)
         judged: tuple[list[Tensor], Tensor, Tensor] = tf.cond(
             is_due(step, every),
-            lambda: self._judge(real, fake, step, part, strength, scale, is_penalized=True),
-            lambda: self._judge(real, fake, step, part, strength, scale, is_penalized=False),
+            lambda: self._judge(real, fake, step, part, strength, scale, condition, is_penalized=True),
+            lambda: self._judge(real, fake, step, part, strength, scale, condition, is_penalized=False),
         )
         return judged
 
@@ -90,26 +103,37 @@ class Updates:
         part: Tensor | int,
         strength: Tensor | float,
         scale: Scale,
+        condition: Tensor | None,
         *,
         is_penalized: bool,
     ) -> tuple[list[Tensor], Tensor, Tensor]:
-        with tf.GradientTape() as tape:
-            logits = self.logits(tf.concat([real, fake], 0), strength, self.seed(JUDGED, step, part))
+        weights = self.discriminator.trainable_variables
+        # Keras leaves frozen weights trainable to TensorFlow, which would compute gradients for them as well.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([weight.value for weight in weights])
+            logits = self.logits(tf.concat([real, fake], 0), strength, self.seed(JUDGED, step, part), condition)
             real_logits, fake_logits = tf.split(logits, 2)
             loss = self.loss.discriminator(real_logits, fake_logits, self.train.label_smoothing)
             total = loss
             if is_penalized:
-                seed = self.seed(PENALIZED, step, part)
+                seed, mixed = self.seed(PENALIZED, step, part), self.seed(MIXED, step, part)
                 penalty = PENALTIES[self.train.penalty](
-                    lambda images: self.logits(images, strength, seed), real, fake, self.seed(MIXED, step, part)
+                    lambda images: self.logits(images, strength, seed, condition), real, fake, mixed
                 )
                 weight = self._penalty_weight.at(step * self.train.batch_size) * float(self.train.penalty_every)
                 total = loss + weight * penalty
             scaled = scale(total)
-        return tape.gradient(scaled, self.discriminator.trainable_variables), logits, loss
+        return tape.gradient(scaled, weights), logits, loss
 
     def convince(
-        self, real: Tensor, fake: Tensor, step: Tensor, part: Tensor | int, strength: Tensor | float, scale: Scale
+        self,
+        real: Tensor,
+        fake: Tensor,
+        step: Tensor,
+        part: Tensor | int,
+        strength: Tensor | float,
+        scale: Scale,
+        condition: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Return the scaled gradients of generated pictures [n, H, W, C], and the generator's loss.
 
@@ -118,10 +142,10 @@ class Updates:
         """
         real_logits = tf.zeros([fake.shape[0], 1])
         if self.loss.needs_real:
-            real_logits = self.logits(real, strength, self.seed(COMPARED, step, part))
+            real_logits = self.logits(real, strength, self.seed(COMPARED, step, part), condition)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(fake)
-            fake_logits = self.logits(fake, strength, self.seed(CONVINCED, step, part))
+            fake_logits = self.logits(fake, strength, self.seed(CONVINCED, step, part), condition)
             loss = self.loss.generator(real_logits, fake_logits)
             scaled = scale(loss)
         return tape.gradient(scaled, fake), loss

@@ -25,6 +25,7 @@ MAY_IMPORT = {
 # All else in gan_core, and all of beam_jobs, must start fast and run where TensorFlow is not installed.
 NEEDS_TENSORFLOW = {
     "gan_core.augment",
+    "gan_core.events",
     "gan_core.features",
     "gan_core.gan",
     "gan_core.losses",
@@ -33,8 +34,11 @@ NEEDS_TENSORFLOW = {
     "gan_core.runlog",
     "gan_core.sampling",
     "gan_core.schedules",
+    "gan_core.step_means",
     "gan_core.training",
+    "gan_core.transfer",
     "gan_core.updates",
+    "gan_core.vitals",
 }
 
 

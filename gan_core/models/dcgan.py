@@ -9,13 +9,14 @@ import keras
 from keras import layers
 
 from gan_core.config import DataConfig, ModelConfig
+from gan_core.models.conditional import ConditionalScale, condition_input, inputs, projected
 from gan_core.models.layers import LEAK, Pair, normal, pyramid, seeds_of
 from gan_core.models.spectral import spectral
 
 _INIT_STDDEV = 0.02  # Radford et al. 2016, section 4
 
 
-def dcgan(data: DataConfig, model: ModelConfig, precision: str, seed: int) -> Pair:
+def dcgan(data: DataConfig, model: ModelConfig, precision: str, seed: int, condition_size: int = 0) -> Pair:
     """Build the DCGAN of Radford et al. 2016 (arXiv:1511.06434) for a side of 28 or a power of two from 32 to 256.
 
     Each side's layer halves or doubles the picture with a 4x4 kernel and stride 2; channels double with every halving,
@@ -24,13 +25,17 @@ def dcgan(data: DataConfig, model: ModelConfig, precision: str, seed: int) -> Pa
 
     With `spectral_norm`, every kernel of the discriminator is divided by its largest singular value, as in Miyato et
     al. 2018 (arXiv:1802.05957); nothing else changes.
+
+    With a condition the generator's batch normalisation is conditional, and the discriminator's logit has a projection
+    of the features that it is made from (see conditional.py): all positions of the last layer, which are not added up
+    first, as Miyato and Koyama do, because the logit itself weighs them one by one.
     """
     sides, widths = pyramid(data.resolution // 2, model)
     seeds = seeds_of(seed)
     policy = keras.DTypePolicy(precision)
     return (
-        _generator(data, model, sides[-1], widths, policy, seeds),
-        _discriminator(data, model, widths, policy, seeds),
+        _generator(data, model, sides[-1], widths, policy, seeds, condition_size),
+        _discriminator(data, model, widths, policy, seeds, condition_size),
     )
 
 
@@ -41,8 +46,10 @@ def _generator(
     widths: list[int],
     policy: Any,
     seeds: Iterator[int],
+    condition_size: int,
 ) -> keras.Model:
     latent = keras.Input((model.latent_size,), name="latent")
+    condition = condition_input(condition_size)
     x = layers.Dense(
         first_side * first_side * widths[-1],
         use_bias=False,
@@ -51,13 +58,13 @@ def _generator(
         name="project",
     )(latent)
     x = layers.Reshape((first_side, first_side, widths[-1]), dtype=policy)(x)
-    x = _normalized_relu(x, policy, seeds, "project")
+    x = _normalized_relu(x, policy, seeds, "project", condition)
     for width in reversed(widths[:-1]):
         name = f"up{x.shape[1] * 2}"
         x = layers.Conv2DTranspose(
             width, 4, 2, "same", use_bias=False, kernel_initializer=_normal(seeds), dtype=policy, name=name
         )(x)
-        x = _normalized_relu(x, policy, seeds, name)
+        x = _normalized_relu(x, policy, seeds, name, condition)
     x = layers.Conv2DTranspose(
         data.channels,
         4,
@@ -69,13 +76,14 @@ def _generator(
     )(x)
     # float32: a half-precision tanh has 8 bits around +-1, and the pictures have 8 bits as well.
     image = layers.Activation("tanh", dtype="float32", name="image")(x)
-    return keras.Model(latent, image, name="generator")
+    return keras.Model(inputs(latent, condition), image, name="generator")
 
 
 def _discriminator(
-    data: DataConfig, model: ModelConfig, widths: list[int], policy: Any, seeds: Iterator[int]
+    data: DataConfig, model: ModelConfig, widths: list[int], policy: Any, seeds: Iterator[int], condition_size: int
 ) -> keras.Model:
     image = keras.Input((data.resolution, data.resolution, data.channels), name="image")
+    condition = condition_input(condition_size)
     x = image
     for width in widths:
         name = f"down{x.shape[1] // 2}"
@@ -85,15 +93,18 @@ def _discriminator(
         if model.dropout:
             x = layers.Dropout(model.dropout, seed=next(seeds), dtype=policy, name=f"{name}_dropout")(x)
     x = layers.Flatten(dtype=policy)(x)
-    logit = layers.Dense(1, kernel_initializer=_normal(seeds), dtype="float32", name="logit")
-    return keras.Model(image, spectral(logit, model, seeds)(x), name="discriminator")
+    linear = layers.Dense(1, kernel_initializer=_normal(seeds), dtype="float32", name="logit")
+    logit = projected(spectral(linear, model, seeds)(x), x, condition, _INIT_STDDEV, model, seeds)
+    return keras.Model(inputs(image, condition), logit, name="discriminator")
 
 
-def _normalized_relu(x: Any, policy: Any, seeds: Iterator[int], name: str) -> Any:
+def _normalized_relu(x: Any, policy: Any, seeds: Iterator[int], name: str, condition: Any) -> Any:
     gamma = keras.initializers.RandomNormal(1.0, _INIT_STDDEV, seed=next(seeds))
     x = layers.BatchNormalization(
         momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, dtype=policy, name=f"{name}_norm"
     )(x)
+    if condition is not None:
+        x = ConditionalScale(dtype=policy, name=f"{name}_condition")([x, condition])
     return layers.ReLU(dtype=policy, name=f"{name}_relu")(x)
 
 

@@ -10,6 +10,7 @@ import keras
 from keras import layers
 
 from gan_core.config import DataConfig, ModelConfig
+from gan_core.models.conditional import beside_latent, condition_input, inputs, projected
 from gan_core.models.layers import LEAK, Pair, fan_in_normal, pyramid, seeds_of
 from gan_core.models.residual import Basis, Downsample, GroupedConv2D, Readout, Upsample
 
@@ -19,7 +20,7 @@ _GROUP = 16  # channels of a group
 _GAIN = math.sqrt(2 / (1 + LEAK * LEAK))  # keeps the variance through LeakyReLU
 
 
-def r3(data: DataConfig, model: ModelConfig, precision: str, seed: int) -> Pair:
+def r3(data: DataConfig, model: ModelConfig, precision: str, seed: int, condition_size: int = 0) -> Pair:
     """Build a residual pair after R3GAN, Huang et al. 2024 (arXiv:2501.05441) and github.com/brownvc/R3GAN.
 
     No normalisation in either network. At each side there is one residual block, 1x1, grouped 3x3, 1x1 convolution
@@ -36,19 +37,32 @@ def r3(data: DataConfig, model: ModelConfig, precision: str, seed: int) -> Pair:
     Departures: one block a side where the paper has two, for speed on a processor without a GPU; tanh at the end, so
     that pictures stay in [-1, 1], where the reference is linear; clipping would do that too, but passes no gradient
     where it clips. There is no dropout, as in the reference: `model.dropout` has no effect.
+    A condition enters the generator beside the latent, as in the reference; the discriminator's logit is the linear one
+    plus the projection (see conditional.py), where the reference has the projection alone.
     A kernel that starts at 0 has no largest singular value to divide by: no spectral normalisation.
     """
     sides, widths = pyramid(data.resolution, model)
     seeds = seeds_of(seed)
     policy = keras.DTypePolicy(precision)
-    return _generator(data, model, sides, widths, policy, seeds), _discriminator(data, sides, widths, policy, seeds)
+    return (
+        _generator(data, model, sides, widths, policy, seeds, condition_size),
+        _discriminator(data, model, sides, widths, policy, seeds, condition_size),
+    )
 
 
 def _generator(
-    data: DataConfig, model: ModelConfig, sides: list[int], widths: list[int], policy: Any, seeds: Iterator[int]
+    data: DataConfig,
+    model: ModelConfig,
+    sides: list[int],
+    widths: list[int],
+    policy: Any,
+    seeds: Iterator[int],
+    condition_size: int,
 ) -> keras.Model:
     latent = keras.Input((model.latent_size,), name="latent")
-    x = Basis(sides[-1], widths[-1], seeds, policy, "basis")(latent)
+    condition = condition_input(condition_size)
+    x = beside_latent(latent, condition, policy, seeds)
+    x = Basis(sides[-1], widths[-1], seeds, policy, "basis")(x)
     for side, width in reversed(list(zip(sides, widths, strict=True))):
         if side > sides[-1]:
             x = _widen(x, width, policy, seeds, f"widen{side}")
@@ -57,13 +71,20 @@ def _generator(
     x = _pointwise(data.channels, 1.0, policy, seeds, "pixels")(x)
     # float32: a half-precision tanh has 8 bits around +-1, and the pictures have 8 bits as well.
     image = layers.Activation("tanh", dtype="float32", name="image")(x)
-    return keras.Model(latent, image, name="generator")
+    return keras.Model(inputs(latent, condition), image, name="generator")
 
 
 def _discriminator(
-    data: DataConfig, sides: list[int], widths: list[int], policy: Any, seeds: Iterator[int]
+    data: DataConfig,
+    model: ModelConfig,
+    sides: list[int],
+    widths: list[int],
+    policy: Any,
+    seeds: Iterator[int],
+    condition_size: int,
 ) -> keras.Model:
     image = keras.Input((data.resolution, data.resolution, data.channels), name="image")
+    condition = condition_input(condition_size)
     x = _pointwise(widths[0], 1.0, policy, seeds, "pixels")(image)
     for side, width in zip(sides, widths, strict=True):
         if side < sides[0]:
@@ -73,7 +94,8 @@ def _discriminator(
     x = Readout(seeds, "float32", "readout")(x)
     linear = fan_in_normal(1.0, seeds)
     logit = layers.Dense(1, use_bias=False, kernel_initializer=linear, dtype="float32", name="logit")(x)
-    return keras.Model(image, logit, name="discriminator")
+    logit = projected(logit, x, condition, 1 / math.sqrt(widths[-1]), model, seeds)
+    return keras.Model(inputs(image, condition), logit, name="discriminator")
 
 
 def _blocks(x: Any, sides: int, policy: Any, seeds: Iterator[int]) -> Any:

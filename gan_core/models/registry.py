@@ -1,8 +1,9 @@
 """MODELS: pairs of generator and discriminator.
 
-Each entry maps (DataConfig, ModelConfig, precision, seed) to two Keras models:
+Each entry maps (DataConfig, ModelConfig, precision, seed, length of the condition) to two Keras models:
 generator: float32 [batch, latent_size], N(0, 1) -> float32 [batch, side, side, channels] in [-1, 1];
 discriminator: float32 images [batch, side, side, channels] -> float32 logits [batch, 1].
+With a condition both take a list of two: the above, and float32 conditions [batch, length].
 `build` makes the generator's pictures what training sees of real ones, whatever their normalization is.
 """
 
@@ -20,7 +21,7 @@ from gan_core.models.mlp import mlp
 from gan_core.models.r3 import r3
 from gan_core.normalization import NORMALIZATIONS, Normalization
 
-MODELS: dict[str, Callable[[DataConfig, ModelConfig, str, int], Pair]] = {"dcgan": dcgan, "mlp": mlp, "r3": r3}
+MODELS: dict[str, Callable[[DataConfig, ModelConfig, str, int, int], Pair]] = {"dcgan": dcgan, "mlp": mlp, "r3": r3}
 
 
 def build(
@@ -29,13 +30,14 @@ def build(
     precision: str = "float32",
     seed: int = 0,
     normalization: Normalization | None = None,
+    condition_size: int = 0,
 ) -> Pair:
     """Build the networks that `model.name` names; equal arguments give equal initial weights.
 
     The generator's range is exactly that of normalized pixels, channel by channel: -1 becomes what the pixel 0 is to
-    training, 1 what 255 is. None stands for `tanh_normalization`.
+    training, 1 what 255 is. None stands for `tanh_normalization`. A `condition_size` of 0 is unconditional.
     """
-    generator, discriminator = MODELS[model.name](data, model, precision, seed)
+    generator, discriminator = MODELS[model.name](data, model, precision, seed, condition_size)
     if normalization is None or normalization == tanh_normalization(data.channels):
         return generator, discriminator
     half = [127.5 * scale for scale in normalization.scale]

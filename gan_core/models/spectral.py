@@ -31,7 +31,8 @@ class SpectralNormalization(keras.layers.Wrapper):  # type: ignore[misc]  # Kera
 
     After Miyato et al. 2018 (arXiv:1802.05957), algorithm 1: a kernel [..., inputs, outputs] is seen as the matrix
     [everything else, outputs]; each call makes one power iteration from a stored vector; calls in training store its
-    result, in a non-trainable variable of the discriminator, which checkpoints therefore hold. Sigma is computed in
+    result, in a non-trainable variable of the discriminator, which checkpoints therefore hold; not where the layer is
+    frozen: it shall compute the same all the time. Sigma is computed in
     float32 from the float32 kernel, whatever the layer's precision.
 
     keras.layers.SpectralNormalization is another thing: it assigns the normalised kernel to the weight itself, which
@@ -60,7 +61,7 @@ class SpectralNormalization(keras.layers.Wrapper):  # type: ignore[misc]  # Kera
         """Apply the layer with its kernel divided by sigma."""
         kernel = self.layer.kernel
         sigma, u = largest_singular_value(tf.reshape(kernel.value, [-1, kernel.shape[-1]]), self.u.value)
-        if training:
+        if training and self.trainable:
             self.u.assign(u)
         with keras.StatelessScope([(kernel, kernel.value / sigma)]):
             return self.layer(inputs)

@@ -54,7 +54,7 @@ MISTAKES = [
     (["run", "--set", "trian.seed=1"], "unknown section 'trian' (did you mean 'train'?); known: data, model, "
      "train, eval"),
     (["run", "--set", "model.nam=dcgan"], "unknown key 'model.nam' (did you mean 'name'?); known in model: name, "
-     "base_channels, max_channels, latent_size, dropout, spectral_norm"),
+     "base_channels, max_channels, latent_size, dropout, spectral_norm, condition"),
     (["run", "--set", "train.batch_size=many"], f"train.batch_size {MANY}, got 'many'"),
     (["run", "--set", "train.batch_size=1"], "train.batch_size must be in [2, 65536], got 1"),
     (["run", "--set", "train.xla=maybe"], "train.xla must be true or false, got 'maybe'"),

@@ -5,6 +5,7 @@ import io
 import pytest
 
 from flows.console import Bars, Lines, Pace, duration
+from flows.figures import figures_text
 from flows.stages import StageResult
 from gan_core.errors import StageFailed
 from gan_core.progress import Progress
@@ -30,7 +31,55 @@ def test_the_pace_of_a_resumed_stage_counts_from_where_it_began() -> None:
     assert pace.after(Progress("train", 5000, 10_000)) == ""
     clock.now = 10.0
     figures = {"loss_g": 1.23456, "images_per_second": 999.0}
-    assert pace.after(Progress("train", 6000, 10_000, "images", figures)) == "100 images/s  40.0 s left  loss_g 1.235"
+    assert pace.after(Progress("train", 6000, 10_000, "images", figures)) == "100 images/s  40.0 s left"
+
+
+FIGURES = {
+    "loss_g": 0.9123,
+    "loss_d": 1.24,
+    "accuracy_real": 0.812,
+    "accuracy_fake": 0.774,
+    "gradient_norm_g": 1.234,
+    "gradient_norm_d": 0.8123,
+    "images_per_second": 412.0,
+    "augment_strength": 0.125,
+    "learning_rate_g": 0.0002,
+    "learning_rate_d": 0.0004,
+    "loss_scale_g": 32768.0,
+    "loss_scale_d": 32768.0,
+    "memory_mib": 1331.2,
+    "memory_peak_mib": 1500.0,
+}
+
+
+def test_figures_of_a_training_in_few_words() -> None:
+    """Both networks' numbers stand together, equal ones once; others keep their names."""
+    assert figures_text(FIGURES) == (
+        "loss G 0.912 D 1.24  real 81% fake 77%  grad G 1.23 D 0.812  lr G 0.0002 D 0.0004  1.3 GiB  augment 0.12  "
+        "scale 3.28e+04"
+    )
+    plain = {**FIGURES, "learning_rate_d": 0.0002}
+    for name in ("augment_strength", "loss_scale_g", "loss_scale_d"):
+        del plain[name]
+    assert len(figures_text(plain)) <= 80
+    assert figures_text({"loss_g": 0.5}) == "loss G 0.5"
+    assert figures_text({"swd": 12.3456}) == "swd 12.35"
+    assert figures_text({}) == ""
+
+
+def test_on_eighty_columns_the_bar_and_the_figures_have_a_line_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figures do not push the bar aside: two lines, none longer than the terminal."""
+    monkeypatch.setenv("COLUMNS", "80")
+    bars = Bars(io.StringIO())
+    bars.started("train", "/runs/r", 1)
+    bars.progress(Progress("train", 500, 2000, "images", FIGURES))
+    with bars._console.capture() as capture:
+        bars._console.print(bars._bars.get_renderable())
+    bars.close()
+    first, second = capture.get().splitlines()
+    assert (first.split()[0], "25%" in first) == ("train", True)
+    assert second == "loss G 0.912 D 1.24  real 81% fake 77%  grad G 1.23 D 0.812  lr G 0.0002 D 0.00…"
+    assert len(second) == 80
 
 
 def test_lines_come_at_a_modest_rate() -> None:

@@ -50,6 +50,16 @@ def test_an_unwritable_data_root_ends_with_one(tmp_path: Path, monkeypatch: pyte
     assert checks["data root"].fix == "choose another with --data-root or FACELOOM_DATA_ROOT"
 
 
+def test_ffmpeg_is_looked_for_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an ffmpeg there is a warning that names what will be missing; with one, its place."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    check = examine(monkeypatch, tmp_path, WORKS, [])["ffmpeg"]
+    assert (check.state, check.detail) == ("warning", "not found; a training leaves training.gif, no training.mp4")
+    (tmp_path / "ffmpeg").touch(mode=0o755)
+    check = examine(monkeypatch, tmp_path, WORKS, [])["ffmpeg"]
+    assert (check.state, check.detail) == ("ok", f"{tmp_path}/ffmpeg; a training also leaves training.mp4")
+
+
 @pytest.mark.parametrize(
     ("code", "found"),
     [

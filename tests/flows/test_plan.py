@@ -171,3 +171,13 @@ def test_a_finished_run_survives_another_setting(capsys: pytest.CaptureFixture[s
     changed = dataclasses.replace(order().config, eval=load_config("smoke", ["eval.sample_count=65"]).eval)
     lineage.start_run(place.run_dir, changed, place.run_digest, place.dataset_digest, place.dataset)
     assert json.loads(path.read_text())["config"]["eval"]["sample_count"] == 65
+
+
+def test_samples_of_another_class_are_other_samples() -> None:
+    """What was sampled without a choice of a class, or with another one, does not count as done."""
+    finish(order())
+    for setting in ("eval.sample_class=dog", "eval.sample_attributes=Smiling=1"):
+        states = {stage.stage: stage.state for stage in make_plan(order(setting)).stages}
+        assert (states["train"], states["sample"]) == ("already done", "would run")
+    states = {stage.stage: stage.state for stage in make_plan(order()).stages}
+    assert states["sample"] == "already done"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +10,9 @@ import pytest
 
 from beam_jobs.sources import registry
 from beam_jobs.sources.registry import Listed
-from flows.stages import STAGES, Order, StageResult, locate
+from flows import runs
+from flows.console import finished_text
+from flows.stages import STAGES, Order, StageResult, check_inputs, locate
 from gan_core import artifacts, checkpoints, lineage
 from gan_core.config import load_config
 from gan_core.errors import ConfigError, Diverged
@@ -80,6 +83,16 @@ def stand_in_train(config: Any, dataset: DatasetManifest, run_dir: Path, report:
     return Checkpoint(run_dir, images, folder)
 
 
+def stand_in_early_end(config: Any, dataset: DatasetManifest, run_dir: Path, report: ReportProgress) -> Checkpoint:
+    """Publish a best checkpoint and one where patience ended."""
+    reason = "stopped early at 0.64 of 2 kimg: no better"
+    progress = {"best": {"images": 32, "swd": 9.0, "n": 32}, "stopped_early": reason}
+    folders = [checkpoints.checkpoint_folder(run_dir, images) for images in (32, 640)]
+    for folder in folders:
+        once(folder, "checkpoint", {"images_seen": int(folder.name), "progress": progress})
+    return Checkpoint(run_dir, 640, folders[-1])
+
+
 def stand_in_sample(config: Any, checkpoint: Checkpoint, report: ReportProgress) -> SampleSet:
     """Publish samples."""
     once(checkpoint.run_dir / "samples", "samples", {})
@@ -119,6 +132,38 @@ def test_each_stage_finds_its_inputs_and_notes_itself(order: Order) -> None:
     assert (saved["config"], saved["digest"]) == (order.config.to_json(), place.run_digest)
     assert saved["dataset"] == {"digest": place.dataset_digest, "path": str(place.dataset)}
     assert saved["created_by"] == lineage.versions()
+
+
+def test_a_run_that_begins_with_anothers_weights_is_another_run(order: Order, tmp_path: Path) -> None:
+    """Its digest and its config.json name the checkpoint; a newer one in the same place makes a new run."""
+    source = tmp_path / "other"
+    asked = dataclasses.replace(
+        order, config=load_config("smoke", ["data.synthetic_count=16", f"train.transfer={source}"])
+    )
+    with pytest.raises(ConfigError, match=r"train.transfer: .*other is neither a checkpoint nor the folder of a run"):
+        locate(asked)
+    publish(checkpoints.checkpoint_folder(source, 8), "checkpoint", "c" * 64, {"images_seen": 8}, state_npz="weights")
+    place = locate(asked)
+    assert place.run_dir != locate(order).run_dir
+    STAGES["ingest"](asked, silent)
+    saved = lineage.read_run(place.run_dir)
+    assert saved is not None
+    assert saved["transfer"] == {"digest": "c" * 64, "path": str(source)}
+    publish(checkpoints.checkpoint_folder(source, 16), "checkpoint", "e" * 64, {"images_seen": 16}, state_npz="more")
+    assert locate(asked).run_dir not in (place.run_dir, locate(order).run_dir)
+    fixed = f"train.transfer={checkpoints.checkpoint_folder(source, 8)}"
+    named = dataclasses.replace(order, config=load_config("smoke", ["data.synthetic_count=16", fixed]))
+    assert locate(named).run_digest == place.run_digest
+
+
+def test_a_class_that_a_run_has_not_is_said_before_sampling(order: Order) -> None:
+    """`sample` looks into the checkpoint's manifest first."""
+    run_all(order)
+    asked = dataclasses.replace(
+        order, config=load_config("smoke", ["data.synthetic_count=16", "eval.sample_class=dog"])
+    )
+    with pytest.raises(ConfigError, match="--class dog: this run is unconditional"):
+        check_inputs("sample", asked)
 
 
 def test_the_second_time_everything_is_already_done(order: Order) -> None:
@@ -162,3 +207,31 @@ def test_a_failed_stage_is_noted_as_such(order: Order, monkeypatch: pytest.Monke
         STAGES["train"](order, silent)
     last = lineage.read_stages(locate(order).run_dir)[-1]
     assert (last["stage"], last["outcome"]) == ("train", "failed")
+
+
+@pytest.mark.parametrize(("wanted", "sampled"), [("last", 640), ("best", 32)])
+def test_training_that_stopped_early_goes_on_to_samples(
+    order: Order, monkeypatch: pytest.MonkeyPatch, wanted: str, sampled: int
+) -> None:
+    """It counts as finished, also the second time; log, lineage and list of runs say why; the config picks which."""
+    reason = "stopped early at 0.64 of 2 kimg: no better"
+    settings = ["data.synthetic_count=16", "train.patience_kimg=0.1", f"eval.checkpoint={wanted}"]
+    order = dataclasses.replace(order, config=load_config("smoke", settings))
+    place, asked = locate(order), []
+    monkeypatch.setattr(sys.modules["gan_core.training"], "train", stand_in_early_end)
+
+    def sample(config: Any, checkpoint: Checkpoint, report: ReportProgress) -> SampleSet:
+        asked.append(checkpoint.images_seen)
+        return stand_in_sample(config, checkpoint, report)
+
+    monkeypatch.setattr(sys.modules["gan_core.sampling"], "sample", sample)
+    first, second = run_all(order), run_all(order)
+    assert [result.outcome for result in second] == ["already done"] * 6
+    assert asked == [sampled, sampled]
+    assert [result.summary for result in (first[2], second[2])] == [{"images_seen": 640, "note": reason}] * 2
+    assert finished_text(first[2], 1.0).endswith(f"/checkpoints/000000000640; {reason}")
+    notes = [(line["stage"], line["note"]) for line in lineage.read_stages(place.run_dir) if "note" in line]
+    assert notes == [("train", reason)] * 2
+    artifacts.discard(place.of("evaluate"))  # the stand-in's scores have no values to list
+    found = runs.describe(place.run_dir)
+    assert (found["state"], found["images_seen"], found["stopped_early"]) == ("reported", 640, reason)

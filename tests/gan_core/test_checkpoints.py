@@ -11,14 +11,17 @@ import pytest
 from gan_core import artifacts
 from gan_core.checkpoints import (
     State,
+    best_checkpoint,
     checkpoint_folder,
+    chosen_checkpoint,
     finished_checkpoint,
     latest_checkpoint,
     load_manifest,
     load_state,
     save_checkpoint,
+    stopped_early,
 )
-from gan_core.config import RunConfig, TrainConfig
+from gan_core.config import EvalConfig, RunConfig, TrainConfig
 from gan_core.errors import ArtifactError
 from gan_core.handoff import Checkpoint
 
@@ -114,12 +117,13 @@ def test_saving_twice_replaces(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("keep", [1, 2])
 def test_saving_behind_damaged_checkpoints_drops_those(tmp_path: Path, keep: int) -> None:
-    """When the training had to start over, what it saves is kept, and the damaged ones ahead of it go."""
+    """When the training had to go back, what it saves is kept, and the damaged ones ahead of it go."""
+    good = save(tmp_path, 16)
     for images_seen in (64, 96):
-        damage(save(tmp_path, images_seen))
-    assert latest_checkpoint(tmp_path) is None
+        damage(save(tmp_path, images_seen, 9))
+    assert latest_checkpoint(tmp_path) == good
     fresh = save(tmp_path, 32, keep)
-    assert kept(tmp_path) == [32]
+    assert kept(tmp_path) == [16, 32][-keep:]
     assert latest_checkpoint(tmp_path) == fresh
 
 
@@ -141,16 +145,20 @@ def test_damaged_newest_is_passed_over_with_a_warning(tmp_path: Path, caplog: py
     assert caplog.messages == [f"{bad.path} is damaged; going back to the checkpoint before it"]
 
 
-def test_interrupted_save_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that dies while it writes a checkpoint has the previous one still."""
+def test_full_disk_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is said in one line, and the previous checkpoint stays."""
     good = save(tmp_path, 64, keep=1)
 
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(ArtifactError) as caught:
         save(tmp_path, 96, keep=1)
+    assert str(caught.value) == (
+        f"the checkpoint at 0.096 kimg cannot be written to {checkpoint_folder(tmp_path, 96)} (No space left on "
+        "device); those before it are kept: make room, and the same command continues from there"
+    )
     assert kept(tmp_path) == [64]
     assert latest_checkpoint(tmp_path) == good
 
@@ -226,3 +234,73 @@ def test_manifest_is_json_with_the_state_alone(tmp_path: Path) -> None:
     """A checkpoint is one file of arrays and its manifest."""
     saved = json.loads((save(tmp_path, 64).path / "manifest.json").read_text())
     assert (saved["kind"], list(saved["files"])) == ("checkpoint", ["state.npz"])
+
+
+def scored(run_dir: Path, images_seen: int, best: int, keep: int = 2, **progress: Any) -> Checkpoint:
+    """Save a checkpoint that was made when the score at `best` was the lowest."""
+    known = {"best": {"images": best, "swd": 10.0, "n": 64}, **progress}
+    return save_checkpoint(run_dir, config(keep), images_seen, state(images_seen), known)
+
+
+def test_best_is_kept_beside_the_newest(tmp_path: Path) -> None:
+    """The best by score stays as long as a kept checkpoint names it, so that going back one finds its own best."""
+    for images_seen, best in ((32, 32), (64, 32), (96, 32), (128, 32)):
+        scored(tmp_path, images_seen, best)
+    assert kept(tmp_path) == [32, 96, 128]
+    scored(tmp_path, 160, 160)
+    assert kept(tmp_path) == [32, 128, 160]
+    scored(tmp_path, 192, 160)
+    assert kept(tmp_path) == [160, 192]
+
+
+def test_config_chooses_last_or_best(tmp_path: Path) -> None:
+    """`eval.checkpoint` says which checkpoint of a finished training is sampled and scored."""
+    best = scored(tmp_path, 64, 64, 9)
+    damaged = scored(tmp_path, 96, 96, 9)
+    assert chosen_checkpoint(tmp_path, config()) is None
+    last = scored(tmp_path, 1024, 64, 9)
+    wanting = RunConfig(preset="custom", train=config().train, eval=EvalConfig(checkpoint="best"))
+    assert (chosen_checkpoint(tmp_path, config()), chosen_checkpoint(tmp_path, wanting)) == (last, best)
+    damage(damaged)
+    with pytest.raises(ArtifactError) as caught:
+        best_checkpoint(Checkpoint(tmp_path, 96, damaged.path))
+    assert str(caught.value) == (
+        f"the best checkpoint of {tmp_path} cannot be used: {damaged.path} is missing or damaged; "
+        "use eval.checkpoint=last"
+    )
+    with pytest.raises(ArtifactError, match=r"no score was taken on the way; use eval\.checkpoint=last"):
+        best_checkpoint(save(tmp_path, 1056))
+
+
+def test_training_that_stopped_early_is_finished(tmp_path: Path) -> None:
+    """Its newest checkpoint is the end, as long as patience is asked for and nothing is damaged."""
+    patient = RunConfig(preset="custom", train=TrainConfig(total_kimg=1.0, batch_size=32, patience_kimg=0.1))
+    scored(tmp_path, 64, 32)
+    assert finished_checkpoint(tmp_path, patient) is None
+    last = scored(tmp_path, 160, 32, stopped_early="stopped early at 0.16 of 1.024 kimg")
+    assert finished_checkpoint(tmp_path, patient) == last
+    assert stopped_early(load_manifest(last)) == "stopped early at 0.16 of 1.024 kimg"
+    assert finished_checkpoint(tmp_path, config()) is None
+    damage(last)
+    assert finished_checkpoint(tmp_path, patient) is None
+
+
+def test_end_without_its_snapshot_is_not_finished(tmp_path: Path) -> None:
+    """A training that was told to stop in its last snapshot has that still to do."""
+    save_checkpoint(tmp_path, config(), 1024, state(), {"snapshot_due": True})
+    assert finished_checkpoint(tmp_path, config()) is None
+
+
+def test_all_damaged_is_an_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Training does not silently start over; what a kill left without a manifest is no checkpoint and no reason."""
+    (tmp_path / "checkpoints" / "000000000032").mkdir(parents=True)
+    assert latest_checkpoint(tmp_path) is None
+    for images_seen in (64, 96):
+        damage(save(tmp_path, images_seen))
+    with pytest.raises(ArtifactError) as caught:
+        latest_checkpoint(tmp_path)
+    assert str(caught.value) == (
+        f"all checkpoints in {tmp_path / 'checkpoints'} are damaged (2); bring one back from a backup, or delete the "
+        "folder to train from the start"
+    )
+    assert len(caplog.messages) == 2

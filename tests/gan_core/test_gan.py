@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from gan_core.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from gan_core.errors import ArtifactError
-from gan_core.gan import MEASURED, Gan
+from gan_core.gan import Gan
 from gan_core.normalization import NORMALIZATIONS, Normalization
+from gan_core.step_means import MEASURED
 
 CONFIG = RunConfig(
     preset="test",
@@ -178,10 +179,11 @@ def test_every_normalization_trains(name: str, changes: dict[str, object]) -> No
 
 
 def test_measured_is_the_mean_since_the_last_call() -> None:
-    """`measured` divides the sums by the steps and starts anew."""
+    """`measured` divides the sums by the steps, those of norms by their own counts, and starts anew."""
     gan = Gan(CONFIG)
-    gan.sums.assign([2.0, 4.0, 1.0, 0.5])
-    assert gan.measured(2) == dict(zip(MEASURED, (1.0, 2.0, 0.5, 0.25), strict=True))
+    gan.sums.assign([2.0, 4.0, 1.0, 0.5, 3.0, 8.0, 1.0, 2.0])
+    norms = {"gradient_norm_g": 3.0, "gradient_norm_d": 4.0}
+    assert gan.measured(2) == dict(zip(MEASURED, (1.0, 2.0, 0.5, 0.25), strict=True)) | norms
     assert gan.measured(1) == dict.fromkeys(MEASURED, 0.0)
 
 

@@ -74,6 +74,24 @@ def test_run_digest_covers_format_networks_training_and_data_set() -> None:
     assert handoff.run_digest(config, "b" * 64) != digest_of(expected)
 
 
+def test_weights_that_are_transferred_are_part_of_the_digest() -> None:
+    """It is the checkpoint's digest that counts, whatever its path; without a transfer nothing is added."""
+    config = RunConfig(preset="custom", train=TrainConfig(transfer="here"))
+    moved = dataclasses.replace(config, train=TrainConfig(transfer="there"))
+    first, second = (handoff.run_digest(config, DATASET, digest * 64) for digest in "cd")
+    assert len({first, second, handoff.run_digest(config, DATASET)}) == 3
+    assert handoff.run_digest(moved, DATASET, "c" * 64) == first
+    assert handoff.run_folder(Path("data"), config, DATASET, "c" * 64).name == f"custom-{first[:12]}"
+
+
+def test_later_defaults_leave_digests_as_they_were() -> None:
+    """An option whose default is what was done before there was it is in the digest where it says something else."""
+    assert "condition" not in content(ModelConfig())
+    assert "freeze_d" not in content(TrainConfig())
+    assert content(ModelConfig(condition=("label",)))["condition"] == ["label"]
+    assert content(TrainConfig(freeze_d=1))["freeze_d"] == 1
+
+
 def test_preset_name_is_not_part_of_a_digest() -> None:
     """The same values under another preset's name are the same run, in a folder of that name."""
     digests = {handoff.run_digest(RunConfig(preset=name), DATASET) for name in ("custom", "mine")}

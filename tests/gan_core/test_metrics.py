@@ -13,6 +13,7 @@ from gan_core import artifacts, distances
 from gan_core.config import EvalConfig, RunConfig
 from gan_core.distances import Images
 from gan_core.errors import ArtifactError, DataError
+from gan_core.guards import spread
 from gan_core.handoff import Checkpoint, DatasetManifest, Scores, Shard
 from gan_core.metrics import METRICS, SnapshotScorer, evaluate
 from gan_core.progress import Progress
@@ -75,8 +76,11 @@ def test_snapshot_scorer() -> None:
     scorer = SnapshotScorer(real)
     levels = distances.sliced_wasserstein(real[:8], real[8:16])
     floor = sum(levels.values()) / len(levels)
-    assert scorer.score(real[8:16]) == {"swd": floor, "swd_floor": floor, "n": 8}
-    assert scorer.score(real[:8]) == {"swd": 0.0, "swd_floor": floor, "n": 8}
+    diversity = spread(real[8:16]) / spread(real[:8])
+    assert scorer.score(real[8:16]) == {"swd": floor, "swd_floor": floor, "diversity": diversity, "n": 8}
+    copies = SnapshotScorer(np.repeat(real[:1], 4, axis=0))
+    assert "diversity" not in copies.score(real[:2])
+    assert scorer.score(real[:8]) == {"swd": 0.0, "swd_floor": floor, "diversity": 1.0, "n": 8}
     assert scorer.score(real[8:]) == scorer.score(real[8:16])
 
 

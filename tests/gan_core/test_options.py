@@ -30,7 +30,7 @@ SPECS = {spec.name: spec for spec in fields(Oven)}
 
 
 def test_option_keeps_default_and_metadata() -> None:
-    """A declared option is a dataclass field whose metadata has help, bounds, choices and content."""
+    """A declared option is a dataclass field whose metadata has help, bounds, choices, content and later."""
     assert SPECS["shelves"].default == 2
     assert dict(SPECS["shelves"].metadata) == {
         "help": "shelves in use",
@@ -38,6 +38,7 @@ def test_option_keeps_default_and_metadata() -> None:
         "high": 1_000_000,
         "choices": None,
         "content": True,
+        "later": False,
     }
     assert SPECS["label"].metadata["content"] is False
 

@@ -105,3 +105,34 @@ def test_times_are_utc() -> None:
     """A time with an offset is shown in UTC; a text that is no time stays as it is."""
     assert report_facts.when("2026-11-22T02:10:00+02:00") == "22 November 2026, 00:10 UTC"
     assert report_facts.when("yesterday") == "yesterday"
+
+
+def test_course_of_the_training_is_told_with_remedies() -> None:
+    """Early stop, going back, small parts, collapse and a winning discriminator each have their paragraph."""
+    metrics = Log(
+        (
+            {"kimg": 20.0, "loss_g": 9.0, "loss_d": 0.0, "accuracy_real": 1.0, "discriminator_wins": 1},
+            {"kimg": 30.0, "loss_g": 9.0, "loss_d": 0.0, "accuracy_real": 1.0, "discriminator_wins": 1},
+        )
+    )
+    scores = Log(({"kimg": 30.0, "swd": 9.0, "diversity": 0.125, "collapsed": 1},))
+    seen = {"images": 7000, "what": "loss_g", "learning_rate_g": 0.2, "learning_rate_d": 0.1}
+    progress = {
+        "stopped_early": "stopped early at 30 of 90 kimg: no better",
+        "recovery": {"divergences": [seen], "micro_batch": 16},
+    }
+    found = report_facts.findings(30.0, 90.0, metrics, scores, [], progress)
+    assert found[:3] == [
+        "Training stopped early at 30 of 90 kimg: no better.",
+        "loss_g was not finite at 7 kimg (learning rates 0.2 and 0.1); training went back to the checkpoint before, "
+        "with half the learning rates.",
+        "The device's memory did not suffice for a batch; since then it was worked through in parts of 16 pictures "
+        "(train.micro_batch).",
+    ]
+    assert [text.partition(". Usual remedies: ")[0] for text in found[3:]] == [
+        "At 30 kimg mode collapse: generated pictures are 0.12 times as far apart as real ones, so the generator "
+        "repeats itself",
+        "In 2 lines of the log from 20 to 30 kimg the discriminator wins: its loss has been near that of a perfect one "
+        "for 20 kimg or more, and a generator learns little from it",
+    ]
+    assert all("train.penalty=r1" in text and text.endswith(".") for text in found[3:])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +149,62 @@ def test_grey_snapshots_are_shown_too(tmp_path: Path) -> None:
     with Image.open(tmp_path / "snapshots" / "000000000100.png") as saved:
         assert saved.mode == "L"
     assert events(tmp_path) == [(100, "fixed latents", 9)]
+
+
+def tags(run_dir: Path) -> set[str]:
+    """Return the tags of all events."""
+    found = set()
+    for path in (run_dir / "tensorboard").iterdir():
+        for _, data in read_records(path):
+            found |= {value.tag for value in tf.compat.v1.Event.FromString(data).summary.value}
+    return found
+
+
+def frames(run_dir: Path) -> list[int]:
+    """Return the grey level of each frame of the film."""
+    with Image.open(run_dir / "training.gif") as film:
+        levels = []
+        for index in range(getattr(film, "n_frames", 1)):
+            film.seek(index)
+            levels.append(int(np.asarray(film.convert("L"))[0, 0]))
+    return levels
+
+
+def test_real_pictures_are_shown_once(tmp_path: Path) -> None:
+    """They stand at step 0 and survive a resume; a new start and an old run without them ask for them again."""
+    log = RunLog(tmp_path, 0)
+    assert not log.shows_real
+    log.real(picture(7))
+    log_until(log, 0, 200)
+    assert log.shows_real
+    assert RunLog(tmp_path, 100).shows_real
+    assert not RunLog(tmp_path, 0).shows_real
+
+
+def test_histograms_of_before_a_resume_stay(tmp_path: Path) -> None:
+    """They are in no other log, so TensorBoard's files are cut and not written again; those past it go."""
+    log = RunLog(tmp_path, 0)
+    log.snapshot(100, picture(1), {"weights/kept": np.arange(3.0)})
+    log.snapshot(200, picture(2), {"weights/gone": np.arange(3.0)})
+    RunLog(tmp_path, 100)
+    assert tags(tmp_path) == {"fixed latents", "weights/kept"}
+
+
+def test_without_its_folder_tensorboard_is_filled_from_the_logs(tmp_path: Path) -> None:
+    """A folder that was deleted has every number and grid again after a resume."""
+    log_until(RunLog(tmp_path, 0), 100, 300)
+    shutil.rmtree(tmp_path / "tensorboard")
+    RunLog(tmp_path, 300)
+    assert events(tmp_path) == expected_events(1, 2, 3)
+
+
+def test_the_film_follows_the_snapshots(tmp_path: Path) -> None:
+    """A frame a snapshot; a resume takes out those past it, and a new start the film."""
+    log = RunLog(tmp_path, 0)
+    for images in (100, 200, 300):
+        log.snapshot(images, picture(images // 100 * 40))
+    assert frames(tmp_path) == [40, 80, 120]
+    RunLog(tmp_path, 200)
+    assert frames(tmp_path) == [40, 80]
+    RunLog(tmp_path, 0)
+    assert not (tmp_path / "training.gif").exists()

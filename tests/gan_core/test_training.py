@@ -14,16 +14,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from gan_core.artifacts import locked
-from gan_core.checkpoints import finished_checkpoint, latest_checkpoint, load_normalization, load_state
-from gan_core.config import load_config
+from gan_core.checkpoints import (
+    finished_checkpoint,
+    latest_checkpoint,
+    load_manifest,
+    load_normalization,
+    load_state,
+)
+from gan_core.config import RunConfig, load_config
 from gan_core.errors import ArtifactError, Diverged
 from gan_core.grids import grid
-from gan_core.handoff import DatasetManifest
+from gan_core.handoff import Checkpoint, DatasetManifest
 from gan_core.normalization import Normalization
 from gan_core.progress import Progress
+from gan_core.records import read_records
 from gan_core.sampling import generate
 from gan_core.training import train
 from tests.datasets import make_dataset
@@ -58,17 +66,25 @@ def train_processes(run_dir: Path, dataset: DatasetManifest, *moments: str) -> l
     return results
 
 
+def newest(run_dir: Path) -> Checkpoint:
+    """Return the last checkpoint."""
+    checkpoint = latest_checkpoint(run_dir)
+    assert checkpoint is not None
+    return checkpoint
+
+
 def final_state(run_dir: Path) -> dict[str, np.ndarray]:
     """Return every array of the checkpoint at the end."""
-    checkpoint = finished_checkpoint(run_dir, CONFIG)
+    checkpoint = finished_checkpoint(run_dir, RunConfig.from_json(load_manifest(newest(run_dir)).fields["config"]))
     assert checkpoint is not None
     return load_state(checkpoint)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a log without the clock's readings, which no two runs share."""
+    """Return the lines of a log without the readings of clock and memory, which no two runs share."""
+    own = {"seconds", "images_per_second", "memory_mib", "memory_peak_mib"}
     logged = [json.loads(line) for line in path.read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in {"seconds", "images_per_second"}} for line in logged]
+    return [{k: v for k, v in line.items() if k not in own} for line in logged]
 
 
 def assert_same_run(one: Path, other: Path) -> None:
@@ -85,7 +101,10 @@ def assert_same_run(one: Path, other: Path) -> None:
 
 
 def test_logs_are_complete(uninterrupted: Path) -> None:
-    """A run logs every interval once, snapshots the start, every interval and the end, and keeps two checkpoints."""
+    """A run logs every interval once, snapshots the start, every interval and the end, and keeps two checkpoints.
+
+    The best snapshot was that at 80, and has one beside them.
+    """
     assert [line["images"] for line in lines(uninterrupted / "metrics.jsonl")] == [
         32,
         64,
@@ -100,9 +119,27 @@ def test_logs_are_complete(uninterrupted: Path) -> None:
     assert names == ["000000000000.png", "000000000080.png", "000000000160.png", "000000000240.png"]
     assert [line["images"] for line in lines(uninterrupted / "snapshot_scores.jsonl")] == [0, 80, 160, 240]
     assert [path.name for path in sorted((uninterrupted / "checkpoints").glob("[0-9]*"))] == [
+        "000000000080",
         "000000000192",
         "000000000240",
     ]
+
+
+def test_a_run_is_seen_in_pictures(uninterrupted: Path) -> None:
+    """The film has a frame for each snapshot; TensorBoard has real pictures once, and histograms at each snapshot."""
+    with Image.open(uninterrupted / "training.gif") as film:
+        assert getattr(film, "n_frames", 1) == 4
+    steps: dict[str, list[int]] = {}
+    for path in (uninterrupted / "tensorboard").iterdir():
+        for _, data in read_records(path):
+            event = tf.compat.v1.Event.FromString(data)
+            for value in event.summary.value:
+                steps.setdefault(value.tag, []).append(event.step)
+    assert (steps["real pictures"], steps["fixed latents"]) == ([0], [0, 80, 160, 240])
+    assert steps["weights/generator/project/kernel"] == steps["gradients/generator/project/kernel"] == [0, 80, 160, 240]
+    assert steps["gradient_norm_d"] == [32, 64, 96, 128, 160, 192, 224, 240]
+    noted = json.loads((uninterrupted / "training.json").read_text())
+    assert (noted["device"], noted["precision"]) == ("CPU", "float32")
 
 
 def test_killed_at_every_moment_gives_the_same_bits(
@@ -130,11 +167,11 @@ def test_killed_at_every_moment_gives_the_same_bits(
 def test_terminated_saves_and_continues(tmp_path: Path, dataset: DatasetManifest, uninterrupted: Path) -> None:
     """SIGTERM and Ctrl-C save after the step at hand, exit with 130 and one line, and change nothing of the result."""
     results = train_processes(tmp_path, dataset, "terminated,train.steps_per_execution=2", "interrupted", "never")
-    saved = [tmp_path / "checkpoints" / name for name in ("000000000048", "000000000064")]
+    saved = [tmp_path / "checkpoints" / name for name in ("000000000032", "000000000048")]
     continues = "and the same command continues there\n"
     assert results == [
-        [130, f"SIGTERM at 0.048 kimg; the state is saved in {saved[0]} {continues}"],
-        [130, f"SIGINT at 0.064 kimg; the state is saved in {saved[1]} {continues}"],
+        [130, f"SIGTERM at 0.032 kimg; the state is saved in {saved[0]} {continues}"],
+        [130, f"SIGINT at 0.048 kimg; the state is saved in {saved[1]} {continues}"],
         [0, ""],
     ]
     assert_same_run(uninterrupted, tmp_path)
@@ -175,7 +212,13 @@ def test_progress_is_reported(tmp_path: Path, dataset: DatasetManifest) -> None:
         "loss_d",
         "accuracy_real",
         "accuracy_fake",
+        "gradient_norm_g",
+        "gradient_norm_d",
         "images_per_second",
+        "learning_rate_g",
+        "learning_rate_d",
+        "memory_mib",
+        "memory_peak_mib",
     ]
 
 

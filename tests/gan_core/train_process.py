@@ -8,9 +8,11 @@ fork. Prints a JSON list of [exit code, text], one for each process.
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -21,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
-from gan_core import artifacts, runlog
+from gan_core import artifacts, pace, runlog, training
 from gan_core.config import load_config
 from gan_core.errors import FaceloomError
 from gan_core.gan import Gan
@@ -49,6 +52,23 @@ SETTINGS = (
 def signal_self(number: int) -> None:
     """Send a signal to this process: SIGKILL does not return, SIGTERM is taken note of."""
     os.kill(os.getpid(), number)
+
+
+def in_execution(number: int) -> None:
+    """Die inside the compiled step, its number `number` in this process: after both updates, before the average."""
+    average, count = Gan._average, 0
+
+    def die() -> None:
+        nonlocal count
+        count += 1
+        if count == number:
+            kill()
+
+    def hooked(gan: Gan, step: Any) -> None:
+        tf.py_function(die, [], [])
+        average(gan, step)
+
+    Gan._average = hooked  # type: ignore[method-assign]
 
 
 def at_call(owner: Any, name: str, call: int, act: Callable[..., None]) -> None:
@@ -79,6 +99,12 @@ def half_written_line(log: Any, path: Path, _: Any) -> None:
     signal_self(signal.SIGKILL)
 
 
+def full_disk(stream: Any, **_: Any) -> None:
+    """Write what still fits, and be refused the rest."""
+    stream.write(b"PK\x03\x04 half an archive")
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def kill(*_: Any, **__: Any) -> None:
     """Die at once."""
     signal_self(signal.SIGKILL)
@@ -91,6 +117,11 @@ def terminate(*_: Any, **__: Any) -> None:
 
 MOMENTS: dict[str, Callable[[], None]] = {
     "never": lambda: None,
+    **{f"in step {n}": functools.partial(in_execution, n) for n in range(1, 10)},
+    **{f"in checkpoint write {n}": functools.partial(at_call, np, "savez", n, half_written_state) for n in (1, 2)},
+    **{f"in snapshot {n}": functools.partial(at_call, Image.Image, "save", n, kill) for n in (1, 2)},
+    "on a full disk": lambda: at_call(np, "savez", 2, full_disk),
+    "terminated in a snapshot": lambda: at_call(training, "render", 3, terminate),
     "in a step": lambda: at_call(StepHook, "call", 4, kill),
     "in a checkpoint write": lambda: at_call(np, "savez", 2, half_written_state),
     "before the checkpoint's rename": lambda: at_call(artifacts, "discard", 3, kill),
@@ -113,6 +144,7 @@ def train_until(moment: str, run_dir: Path, dataset: Path, settings: list[str]) 
     """Train, and return the exit code that the command line would."""
     # stdout is ours alone: TensorFlow's C++ writes to stderr before anyone can ask it not to.
     logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(message)s")
+    pace.CALL_SECONDS = math.inf  # how many steps a call has shall not depend on this machine
     MOMENTS[moment]()
     build = Gan.__init__
 
@@ -120,9 +152,9 @@ def train_until(moment: str, run_dir: Path, dataset: Path, settings: list[str]) 
         build(gan, *args)
         run_steps = gan.train_steps
 
-        def train_steps(images: Any, first_step: Any) -> None:
+        def train_steps(*arguments: Any) -> None:
             StepHook.call()
-            run_steps(images, first_step)
+            run_steps(*arguments)
 
         gan.train_steps = train_steps
 
