@@ -147,7 +147,7 @@ def test_layout_of_celeba(bucket: Path, tmp_path: Path) -> None:
     local = write_celeba(tmp_path / "release", 6)
     remote = upload(local, bucket / "release")
     listed = [open_source(DataConfig(path=str(path)), tmp_path).list() for path in (local, remote)]
-    assert [replace(ref, stamp="") for ref in listed[1]] == [replace(ref, stamp="") for ref in listed[0]]
+    assert [ref._replace(stamp="") for ref in listed[1]] == [ref._replace(stamp="") for ref in listed[0]]
 
 
 def test_data_set(bucket: Path, tmp_path: Path) -> None:
