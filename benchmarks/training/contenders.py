@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contenders import cores
 from benchmarks.measure import ROOT
 from benchmarks.training import pace
 
@@ -43,12 +44,13 @@ class Contender:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the peers' files are, as far as they are there, and which Python has torch."""
+    """Where the peers' files are, as far as they are there; which Python has torch, and its threads."""
 
     pytorch: Path | None
     keras: Path | None
     tutorial: Path | None
     torch_python: str
+    torch_threads: int
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +60,7 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keras-example", type=Path, help="examples/generative/dcgan_overriding_train_step.py")
     parser.add_argument("--tensorflow-tutorial", type=Path, help="site/en/tutorials/generative/dcgan.ipynb")
     parser.add_argument("--torch-python", default="/usr/bin/python3", help="a Python with torch and torchvision")
+    parser.add_argument("--torch-threads", type=int, default=cores(), help="all cores, or PyTorch's own: physical ones")
 
 
 def sources(given: argparse.Namespace) -> Sources:
@@ -70,6 +73,7 @@ def sources(given: argparse.Namespace) -> Sources:
         keras=_file(given.keras_example),
         tutorial=_file(given.tensorflow_tutorial),
         torch_python=given.torch_python,
+        torch_threads=given.torch_threads,
     )
 
 
@@ -85,7 +89,7 @@ def for_throughput(where: Sources, dataset: Path) -> dict[str, Contender]:
     for short, precision in _PRECISIONS.items():
         told = ("--precision", precision)
         if where.pytorch is not None:
-            plain = (*_torch(where.torch_python, where.pytorch), *told)
+            plain = (*_torch(where, where.pytorch), *told)
             about = "pytorch/examples dcgan"
             found[f"pytorch-{short}"] = Contender("pytorch", f"{about}, contiguous", plain, precision)
             last = (*plain, "--channels-last")
@@ -107,7 +111,7 @@ def for_quality(where: Sources, dataset: Path, recipes: Path | None) -> dict[str
     """Return the peers as they are published, the fastest forms of them, celeba64, and each recipe."""
     found: dict[str, Contender] = {}
     if where.pytorch is not None:
-        plain = _torch(where.torch_python, where.pytorch)
+        plain = _torch(where, where.pytorch)
         about = "pytorch/examples dcgan"
         found["pytorch"] = Contender("pytorch", f"{about} as published, batch 64", (*plain, "--batch", "64"))
         fast = (*plain, "--channels-last", "--precision", "mixed_bfloat16")
@@ -163,8 +167,10 @@ def run(contender: Contender, faces: Path, out: Path, told: Sequence[str]) -> di
     return report
 
 
-def _torch(python: str, peer: Path) -> tuple[str, ...]:
-    return python, "-m", "benchmarks.training.torch_driver", "--peer", str(peer)
+def _torch(where: Sources, peer: Path) -> tuple[str, ...]:
+    threads = str(where.torch_threads)
+    driver = "benchmarks.training.torch_driver"
+    return where.torch_python, "-m", driver, "--peer", str(peer), "--threads", threads
 
 
 def _tensorflow(kind: str, peer: Path) -> tuple[str, ...]:

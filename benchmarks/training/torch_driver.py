@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,10 @@ def main() -> None:
     parser = pace.arguments(main.__doc__)
     parser.add_argument("--peer", type=Path, required=True, help="dcgan/main.py")
     parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--threads", type=int, required=True)
     given = parser.parse_args()
     torch: Any = importlib.import_module("torch")
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(given.threads)
     setup, step_code = peers.torch_example(given.peer)
     asked = ["--dataset", "fake", "--batchSize", str(given.batch), "--workers", "0", "--manualSeed", str(given.seed)]
     sys.argv = [str(given.peer), *asked, "--outf", str(given.out)]
