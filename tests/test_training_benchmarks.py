@@ -221,7 +221,7 @@ def test_throughput_is_compared_round_by_round_in_the_form_that_each_does_best()
     for name in ("ours-single", "ours-half"):
         about[name] = {"family": "faceloom", "about": "", "precision": "float32"}
     found = {
-        "machine": {"date": "2026-01-01", "processor": "P", "cores": 2, "load_before": 0.0},
+        "machine": {"date": "2026-01-01", "processor": "P", "cores": 2, "load_before": 0.0, "bfloat16": []},
         "batch": 128,
         "steps": 8,
         "flops_per_picture": 10**9,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import measure
 from benchmarks.contenders import cores
 from benchmarks.measure import ROOT
 from benchmarks.training import pace
@@ -51,6 +52,12 @@ class Sources:
     tutorial: Path | None
     torch_python: str
     torch_threads: int
+
+
+def machine() -> dict[str, Any]:
+    """Return what `measure.machine` does, with `bfloat16`: which instructions for it the processor has."""
+    flags = {flag for line in Path("/proc/cpuinfo").read_text().splitlines() for flag in line.split() if "bf16" in flag}
+    return {**measure.machine(), "bfloat16": sorted(flags)}
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
@@ -114,8 +121,10 @@ def for_quality(where: Sources, dataset: Path, recipes: Path | None) -> dict[str
         plain = _torch(where, where.pytorch)
         about = "pytorch/examples dcgan"
         found["pytorch"] = Contender("pytorch", f"{about} as published, batch 64", (*plain, "--batch", "64"))
-        fast = (*plain, "--channels-last", "--precision", "mixed_bfloat16")
-        found["pytorch-fast"] = Contender("pytorch", f"{about}, channels last, bf16, batch 128", fast)
+        fast = (*plain, "--channels-last")
+        found["pytorch-fast"] = Contender("pytorch", f"{about}, channels last, batch 128", fast)
+        half = (*fast, "--precision", "mixed_bfloat16")
+        found["pytorch-fast-bf16"] = Contender("pytorch", f"{about}, channels last, bf16, batch 128", half)
     if where.keras is not None:
         published = (*_tensorflow("keras", where.keras), "--batch", "32")
         found["keras"] = Contender("keras", "Keras example as published, batch 32", published)

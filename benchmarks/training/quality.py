@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import machine, warn_if_busy
+from benchmarks.measure import warn_if_busy
 from benchmarks.training import contenders, results
 from benchmarks.training.contenders import Contender
 from benchmarks.training.faces import data_set
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _one(contender: Contender, asked: dict[str, Any], out: Path, scorer: Scorer) -> None:
-    facts = machine()
+    facts = contenders.machine()
     label = f"{asked['name']}-{asked['minutes']:g}m-{asked['seed']}"
     told = ["--seconds", str(60 * asked["minutes"]), "--seed", str(asked["seed"]), "--samples", str(asked["samples"])]
     folder = out / "quality" / label

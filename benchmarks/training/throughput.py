@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import ROOT, machine, warn_if_busy
+from benchmarks.measure import ROOT, warn_if_busy
 from benchmarks.training import contenders, results
 from benchmarks.training.faces import data_set
 
@@ -23,7 +23,12 @@ def main() -> None:
     where = contenders.sources(given)
     entered = contenders.for_throughput(where, data_set(out).path)
     names = given.only or list(entered)
-    facts: dict[str, Any] = {"machine": machine(), "batch": BATCH, "steps": given.steps, "trial": given.trial}
+    facts: dict[str, Any] = {
+        "machine": contenders.machine(),
+        "batch": BATCH,
+        "steps": given.steps,
+        "trial": given.trial,
+    }
     facts["flops_per_picture"] = flops_per_picture()
     warn_if_busy()
     matrix, runs = [], []
@@ -66,7 +71,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training.throughput", description=__doc__)
     contenders.add_sources(parser)
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=8, help="timed in each, after as many others (%(default)s)")
+    parser.add_argument("--steps", type=int, default=5, help="timed in each, after as many others (%(default)s)")
     parser.add_argument("--only", nargs="+", help="these contenders alone")
     parser.add_argument("--trial", action="store_true", help="mark the numbers: they say only that it works")
     return parser.parse_args()
