@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 
 from benchmarks.training import flops, pace, peers, results
-from benchmarks.training.contenders import Sources, for_quality, for_throughput, read_recipes
+from benchmarks.training.contenders import Contender, Sources, chosen, for_quality, for_throughput, read_recipes, run
 from benchmarks.training.faces import held_out
 from benchmarks.training.scores import frechet
 from gan_core.config import load_config
+from gan_core.handoff import DatasetManifest
 
 RECIPES = Path(__file__).parents[1] / "benchmarks" / "training" / "recipes.toml"
 
@@ -258,9 +260,46 @@ def test_peers_that_are_not_given_are_left_out(tmp_path: Path) -> None:
     assert forms == ["pytorch-float32", "pytorch-last-float32", "pytorch-bf16", "pytorch-last-bf16"]
 
 
+def test_an_unknown_contender_is_refused(tmp_path: Path) -> None:
+    """Before anything is measured, with the names that there are."""
+    nobody = Sources(pytorch=None, keras=None, tutorial=None, torch_python="python", torch_threads=2)
+    entered = for_throughput(nobody, tmp_path)
+    assert chosen(entered, None) == list(entered)
+    with pytest.raises(SystemExit, match="unknown keras; there are faceloom-float32, faceloom-bf16"):
+        chosen(entered, ["keras"])
+
+
 def test_a_file_that_is_no_list_of_recipes_is_refused(tmp_path: Path) -> None:
     """The message says what a recipe is."""
     path = tmp_path / "recipes.toml"
     path.write_text('[one]\nabout = "no settings"\n')
     with pytest.raises(SystemExit, match=r"recipes\.toml must have a table \[name\] with set = "):
         read_recipes(path)
+
+
+SMALL = ("data.resolution=32", "model.base_channels=4", "model.latent_size=8", "train.batch_size=4")
+
+
+def _trained(dataset: DatasetManifest, out: Path, told: list[str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.training.faceloom_driver", "--dataset", str(dataset.path)]
+    command += [text for option in SMALL for text in ("--set", option)]
+    return run(Contender("faceloom", "small", tuple(command)), dataset.path / "not-read.npy", out, told)
+
+
+def test_faceloom_stops_after_its_time_and_leaves_samples(tiny_dataset: DatasetManifest, tmp_path: Path) -> None:
+    """The time is over before the first step, which is done all the same: a batch, and as many samples as asked for."""
+    report = _trained(tiny_dataset, tmp_path / "out", ["--seconds", "0", "--samples", "3"])
+    assert report["images"] == 4
+    assert report["seconds"] > 0
+    samples = np.load(tmp_path / "out" / pace.SAMPLES)["images"]
+    assert samples.shape == (3, 32, 32, 3)
+    assert samples.dtype == np.uint8
+
+
+def test_faceloom_is_timed_by_its_own_log(tiny_dataset: DatasetManifest, tmp_path: Path) -> None:
+    """The last of two lines counts, each of as many steps as are asked for."""
+    report = _trained(tiny_dataset, tmp_path / "out", ["--steps", "3", "--batch", "4"])
+    lines = (tmp_path / "out" / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["images"] for line in lines] == [12, 24]
+    assert report["images_per_second"] == json.loads(lines[1])["images_per_second"]
+    assert report["images"] == 12

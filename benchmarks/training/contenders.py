@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,14 @@ def for_quality(where: Sources, dataset: Path, recipes: Path | None) -> dict[str
             command += ["--set", setting]
         found[name] = Contender(FACELOOM, about, tuple(command), settings=tuple(settings))
     return found
+
+
+def chosen(entered: Mapping[str, Contender], only: Sequence[str] | None) -> list[str]:
+    """Return the names of all, or of those alone that are asked for. Raises SystemExit for an unknown one."""
+    unknown = set(only or ()) - entered.keys()
+    if unknown:
+        raise SystemExit(f"--only: unknown {', '.join(sorted(unknown))}; there are {', '.join(entered)}")
+    return list(only or entered)
 
 
 def read_recipes(path: Path) -> list[tuple[str, str, list[str]]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -63,19 +65,20 @@ def _last_line(run_dir: Path, given: argparse.Namespace) -> dict[str, Any]:
 
 def _for_seconds(config: RunConfig, dataset: DatasetManifest, run_dir: Path, seconds: float) -> dict[str, Any]:
     """Train until SIGTERM, which this process sends itself when its time is over: the state is saved."""
-    stop = threading.Timer(seconds - pace.process_seconds(), os.kill, (os.getpid(), signal.SIGTERM))
-    stop.daemon = True
-    stop.start()
-    try:
+    threading.Thread(target=_stop_after, args=(seconds,), daemon=True).start()
+    with contextlib.suppress(Interrupted):
         train(config, dataset, run_dir)
-    except Interrupted:
-        pass
-    finally:
-        stop.cancel()
     checkpoint = latest_checkpoint(run_dir)
     if checkpoint is None:
         raise SystemExit(f"{run_dir} has no checkpoint after {seconds:g} s")
     return {"images": checkpoint.images_seen, "seconds": pace.process_seconds()}
+
+
+def _stop_after(seconds: float) -> None:
+    time.sleep(max(0.0, seconds - pace.process_seconds()))
+    while signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # nobody listens yet: it would end the process
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _samples(run_dir: Path, given: argparse.Namespace) -> pace.Images:

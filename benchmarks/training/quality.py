@@ -30,14 +30,12 @@ def main() -> None:
     given = _arguments()
     out: Path = given.out.resolve()
     entered = contenders.for_quality(contenders.sources(given), data_set(out).path, given.recipes)
-    unknown = set(given.only or ()) - set(entered)
-    if unknown:
-        raise SystemExit(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(entered)}")
+    names = contenders.chosen(entered, given.only)
     network = FaceNetwork(given.face_python, given.face_model.resolve())
     scorer = Scorer(out, given.samples, network)
     warn_if_busy()
     for seed in given.seeds:
-        for name in given.only or list(entered):
+        for name in names:
             asked = {
                 "name": name,
                 "settings": list(entered[name].settings),

@@ -67,10 +67,13 @@ def throughput(found: Line) -> str:
     text = table(["contender", "what", "images/s", "share of the matrix rate"], rows)
     machine = found["machine"]
     rate = " and ".join(f"{value / 1e9:,.0f} GFLOP/s in {key.removeprefix('mixed_')}" for key, value in matrix.items())
-    text += f"\n\nMedian, lowest and highest of {max(map(len, rates.values()))} rounds of {found['steps']} steps of "
-    text += f"{found['batch']}, {machine['date']}, {machine['processor']}, {machine['cores']} cores, instructions for "
-    text += f"bfloat16: {', '.join(machine['bfloat16']) or 'none'}; load before {machine['load_before']}. Square matrices: {rate}; a step needs "
-    text += f"{found['flops_per_picture'] / 1e9:.2f} GFLOP for a picture (`flops.py`)."
+    rounds, needed = max(map(len, rates.values())), found["flops_per_picture"] / 1e9
+    text += f"\n\nMedian, lowest and highest of {rounds} rounds of {found['steps']} steps of {found['batch']}, "
+    text += f"{machine['date']}, {machine['processor']}, {machine['cores']} cores, instructions for bfloat16: "
+    text += (
+        f"{', '.join(machine['bfloat16']) or 'none'}; load before {machine['load_before']}. Square matrices: {rate}; "
+    )
+    text += f"a step needs {needed:.2f} GFLOP for a picture (`flops.py`)."
     best = {key: _best(rates, found, key == FACELOOM) for key in (FACELOOM, "peer")}
     if best[FACELOOM] and best["peer"]:
         ours, theirs = best[FACELOOM], best["peer"]

@@ -22,14 +22,14 @@ def main() -> None:
     out: Path = given.out.resolve()
     where = contenders.sources(given)
     entered = contenders.for_throughput(where, data_set(out).path)
-    names = given.only or list(entered)
+    names = contenders.chosen(entered, given.only)
     facts: dict[str, Any] = {
         "machine": contenders.machine(),
         "batch": BATCH,
         "steps": given.steps,
         "trial": given.trial,
+        "flops_per_picture": flops_per_picture(),
     }
-    facts["flops_per_picture"] = flops_per_picture()
     warn_if_busy()
     matrix, runs = [], []
     for number in range(given.rounds):
