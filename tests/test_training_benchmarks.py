@@ -192,7 +192,7 @@ def _line(name: str, family: str, swd: float, faces: float, seed: int = 0) -> di
         "faces": {"value": faces, "floor": 0.01},
         "ms_ssim": {"value": 0.25, "floor": 0.2},
         "grid": f"quality/{name}/grid.png",
-        "machine": {"date": "2026-01-01", "processor": "P", "cores": 2},
+        "machine": {"date": "2026-01-01", "processor": "P", "cores": 2, "bfloat16": []},
     }
 
 
@@ -209,6 +209,16 @@ def test_a_distance_is_compared_above_its_floor_with_the_best_peer() -> None:
     assert rows[0][6] == "2.00"
     assert rows[1][4] == "2.00"
     assert rows[2][3:7] == ["3.000 (3.000 to 3.000)", "0.15", "0.010 (0.010 to 0.010)", "0.20"]
+
+
+def test_results_of_other_machines_stand_in_a_table_of_their_own() -> None:
+    """Who has instructions for bfloat16 shows more pictures in the same minutes."""
+    here, there = _line("a", "pytorch", 12.0, 0.11), _line("ours", "faceloom", 5.0, 0.02)
+    there["machine"] = {**there["machine"], "bfloat16": ["avx512_bf16"]}
+    text = results.quality([here, there])
+    assert text.count("| contender |") == 2
+    assert "bfloat16: none." in text
+    assert "bfloat16: avx512_bf16." in text
 
 
 def test_recipes_are_listed_best_first_and_without_peers() -> None:

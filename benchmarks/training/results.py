@@ -14,7 +14,7 @@ import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -26,6 +26,7 @@ from benchmarks.training.scores import DISTANCES
 from gan_core.grids import grid
 
 Line = Mapping[str, Any]
+Key = TypeVar("Key")
 _SHEET_COUNT, _SHEET_COLUMNS, _LABEL_PIXELS = 36, 6, 14
 
 
@@ -89,14 +90,13 @@ def _best(rates: Mapping[str, Sequence[float]], found: Line, is_ours: bool) -> s
 
 
 def quality(lines: Sequence[Line]) -> str:
-    """Return a table for each length of training: distances above the floor, means over the seeds, and ratios."""
+    """Return a table for each length of training and kind of machine: distances above the floor, ratios of means."""
     texts = []
-    for minutes, samples in sorted({(line["minutes"], line["samples"]) for line in lines}):
-        chosen = [line for line in lines if (line["minutes"], line["samples"]) == (minutes, samples)]
-        groups = _grouped(chosen, lambda line: line["name"])
+    for chosen in _grouped(lines, lambda line: (line["minutes"], line["samples"], *kind(line["machine"]))).values():
+        groups = _grouped(chosen, lambda line: (line["name"], *line["settings"]))
         best = {key: _best_peer(groups, key) for key in DISTANCES}
         rows = []
-        for name, group in groups.items():
+        for (name, *_), group in groups.items():
             cells = [f"`{name}`", str(len(group)), number(statistics.mean(line["images"] for line in group), 0)]
             for key in DISTANCES:
                 values = [above(line, key) for line in group]
@@ -104,16 +104,17 @@ def quality(lines: Sequence[Line]) -> str:
                 cells += [_spread(values, 3), f"{statistics.mean(values) / peer:.2f}" if peer else ""]
             cells.append(f"{statistics.mean(line['ms_ssim']['value'] for line in group):.3f}")
             rows.append(cells)
-        first = chosen[0]
+        first, machine = chosen[0], chosen[0]["machine"]
         heads = [text for key in DISTANCES for text in (f"{key} above floor", "of the best peer's")]
         text = table(["contender", "seeds", "images shown", *heads, "MS-SSIM"], rows)
         floors = ", ".join(f"{key} {first[key]['floor']:.3f}" for key in DISTANCES)
         dates = sorted({line["machine"]["date"] for line in chosen})
-        text += f"\n\n{minutes:g} minutes each, {samples:,} samples; floors: {floors}; MS-SSIM of real faces "
         text += (
-            f"{first['ms_ssim']['floor']:.3f}. Distances: median, lowest and highest of the seeds; ratios of means. "
+            f"\n\n{first['minutes']:g} minutes each, {first['samples']:,} samples; floors: {floors}; MS-SSIM of real "
         )
-        text += f"{dates[0]} to {dates[-1]}, {first['machine']['processor']}, {first['machine']['cores']} cores."
+        text += f"faces {first['ms_ssim']['floor']:.3f}. Distances: median, lowest and highest of the seeds; ratios of "
+        text += f"means. {dates[0]} to {dates[-1]}, {machine['processor']}, {machine['cores']} cores, instructions for "
+        text += f"bfloat16: {', '.join(machine['bfloat16']) or 'none'}."
         texts.append(text)
     return "\n\n".join(texts)
 
@@ -136,19 +137,24 @@ def recipes(lines: Sequence[Line]) -> str:
     return table(["recipe", "settings", "minutes", "seed", "images shown", *heads, "MS-SSIM", "grid"], rows)
 
 
+def kind(machine: Line) -> tuple[Any, ...]:
+    """Return what two machines must share for their results to stand in one table."""
+    return machine["processor"], machine["cores"], *machine["bfloat16"]
+
+
 def above(line: Line, key: str) -> float:
     """Return a distance above its floor."""
     return float(line[key]["value"] - line[key]["floor"])
 
 
-def _best_peer(groups: Mapping[str, Sequence[Line]], key: str) -> float | None:
+def _best_peer(groups: Mapping[Any, Sequence[Line]], key: str) -> float | None:
     """Return the smallest mean distance above the floor of those who are not faceloom; None where there are none."""
     peers = [group for group in groups.values() if group[0]["family"] != FACELOOM]
     return min((statistics.mean(above(line, key) for line in group) for group in peers), default=None)
 
 
-def _grouped(lines: Sequence[Line], key: Callable[[Line], str]) -> dict[str, list[Line]]:
-    groups: dict[str, list[Line]] = {}
+def _grouped(lines: Sequence[Line], key: Callable[[Line], Key]) -> dict[Key, list[Line]]:
+    groups: dict[Key, list[Line]] = {}
     for line in lines:
         groups.setdefault(key(line), []).append(line)
     return groups
