@@ -1,4 +1,4 @@
-"""How much memory is free: of the machine, within the limits of its control groups, and of a GPU. Without TensorFlow."""
+"""How much memory is free: of the machine within its control groups, and of a GPU. Without TensorFlow."""
 
 from __future__ import annotations
 

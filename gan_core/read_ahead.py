@@ -50,7 +50,7 @@ class ReadAhead:
         self.close()
 
     def take(self, count: int, signals: Sequence[int] = ()) -> list[Images]:
-        """Return the batches of the next `count` steps; fewer at the end, or when a signal comes while they are waited for.
+        """Return the batches of the next `count` steps; fewer at the end, or at a signal that comes meanwhile.
 
         Raises:
             Exception: whatever `read` raised for one of them.

@@ -37,7 +37,7 @@ def placed_pictures(config: RunConfig, dataset: DatasetManifest) -> Pictures:
     _LOG.info("memory: an estimated %s needed, %s free: %s", mib(need.total), free, need.told(at_once))
     refuse_training_without_room(room, config.train.batch_size, at_once, config.model.base_channels)
     chosen = choose(config.train.placement, room)
-    _LOG.info("pictures: %d in place %s (%s)", dataset.count("train"), chosen.where, chosen.reason)
+    _LOG.info("pictures: %d placed in %s (%s)", dataset.count("train"), chosen.where, chosen.reason)
     for line in advice(config.train, has_gpu, cpu_flags()):
         _LOG.info("%s", line)
     for line in widths_that_cost(config.model, config.train, has_gpu):
