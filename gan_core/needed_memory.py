@@ -13,7 +13,7 @@ all their layers for one picture, m the pictures in memory at once, and c the by
 The generated pictures' way through G is kept until D has judged; D sees real and generated ones at once; a penalty on
 k sets of pictures (`r1+r2` has two) keeps a forward pass, and of the backward one what is not elementwise. The factor
 1.5 is fitted to what TensorFlow took on a CPU (docs/training.md has the figures). Kernels' workspace, copies in another
-layout and what the allocator wastes are not counted: a refusal shall be certain, so the estimate is on the low side.
+layout and what the allocator wastes are not counted: on the low side, a refusal is rarely wrong.
 """
 
 from __future__ import annotations
