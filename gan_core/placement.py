@@ -102,12 +102,11 @@ def mib(count: int) -> str:
 
 
 def _forced(asked: str, room: Room) -> Choice:
-    where = {"device": _device(room), "memory": "machine"}.get(asked)
-    if where is None:
-        free = "an unknown amount" if room.host_free is None else mib(room.host_free)
-        return Choice(asked, f"forced: {mib(room.pictures)} stay on disk, {free} free")
-    # They pass through the machine's memory on the way to a GPU.
-    places = [(where, _beside(asked, room), room.device_free if asked == "device" else room.host_free)]
+    if asked == "stream":
+        told = "an unknown amount" if room.host_free is None else mib(room.host_free)
+        return Choice(asked, f"forced: {mib(room.pictures)} stay on disk, {told} free")
+    where, there = (_device(room), room.device_free) if asked == "device" else ("machine", room.host_free)
+    places = [(where, _beside(asked, room), there)]
     if asked == "device" and room.has_gpu:
         places.append(("machine, through whose memory they come", 0, room.host_free))
     for place, beside, free in places:
@@ -118,9 +117,9 @@ def _forced(asked: str, room: Room) -> Choice:
                 f"{mib(free)} are free on the {place}; use train.placement=auto or stream, data.limit or a smaller "
                 "data.resolution"
             )
-    _, beside, free = places[0]
+    _, beside, there = places[0]
     and_training = f" beside {mib(beside)} for training" if beside else ""
-    told = "free memory unknown" if free is None else f"{mib(free)} free"
+    told = "free memory unknown" if there is None else f"{mib(there)} free"
     return Choice(asked, f"forced: {mib(room.pictures)}{and_training} needed, {told}")
 
 
