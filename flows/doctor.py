@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_core import artifacts, lineage
+from gan_core.advice import bf16_of, cpu_flags
 from gan_core.errors import ConfigError
 from gan_core.object_store.objects import check_bucket
 from gan_core.paths import SCHEMES, is_remote, local_root
@@ -63,6 +64,7 @@ def examine(data_root: Path) -> list[Check]:
         _python(),
         _library("TensorFlow", "training", tensorflow),
         _gpu(tensorflow),
+        processor(cpu_flags()),
         _library("Apache Beam", "prepare", beam),
         _library("Prefect", "run", prefect, _PREFECT_FIX),
         _java(),
@@ -149,6 +151,13 @@ def nvidia_gpus() -> list[str]:
     except (OSError, subprocess.TimeoutExpired):
         return []
     return [line.strip() for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []
+
+
+def processor(flags: frozenset[str]) -> Check:
+    """Say whether the processor, by its features, computes with bfloat16."""
+    bf16 = bf16_of(flags)
+    told = f"bfloat16 ({bf16}): train.precision=mixed_bfloat16 may be faster" if bf16 else "no bfloat16 instructions"
+    return Check("processor", "ok", f"{os.cpu_count()} cores, {told}")
 
 
 def _java() -> Check:

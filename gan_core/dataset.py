@@ -5,7 +5,6 @@ The order is a pure function of (seed, images shown), so a resumed training need
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,9 +23,7 @@ from gan_core.records import decode_example, read_records
 Images = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.int64]
 
-_LOG = logging.getLogger(__name__)
 _SHUFFLE_ROUNDS = 16
-_MEMORY_SHARE = 0.4  # of the free memory; the networks, the optimizer and TensorFlow need the rest
 
 
 class Pictures(Protocol):
@@ -95,7 +92,7 @@ class StreamedPictures:
 
 
 def open_pictures(dataset: DatasetManifest, split: str, placement: str, condition: Sequence[str] = ()) -> Pictures:
-    """Open a split in memory or on disk; `auto` takes memory while it fills less than 40% of what is free.
+    """Open a split in "memory", or as a "stream" from its shards; `placement.choose` says which has room.
 
     What `condition` names of each picture is read with it; see `conditions.names_of` for what there is.
 
@@ -103,18 +100,19 @@ def open_pictures(dataset: DatasetManifest, split: str, placement: str, conditio
         DataError: the split has no pictures.
         ArtifactError: a shard is damaged.
     """
+    split_bytes(dataset, split)
+    kind = MemoryPictures if placement == "memory" else StreamedPictures
+    return kind(dataset, split, condition)
+
+
+def split_bytes(dataset: DatasetManifest, split: str) -> int:
+    """Return the bytes of a split's pictures as uint8 [N, H, W, C]. Raises DataError where it has none."""
     count = dataset.count(split)
     if count == 0:
         raise DataError(
             f"{dataset.path} has no pictures in split '{split}'; it has {', '.join(dataset.splits) or 'none'}"
         )
-    needed = count * dataset.resolution**2 * dataset.channels
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if placement == "auto":
-        placement = "memory" if needed < _MEMORY_SHARE * free else "stream"
-    _LOG.info("pictures: %d in %s (%.0f MB needed, %.0f MB free)", count, placement, needed / 1e6, free / 1e6)
-    kind = MemoryPictures if placement == "memory" else StreamedPictures
-    return kind(dataset, split, condition)
+    return count * dataset.resolution**2 * dataset.channels
 
 
 def load_images(dataset: DatasetManifest, split: str, count: int | None = None) -> Images:

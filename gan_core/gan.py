@@ -38,15 +38,23 @@ class Gan:
 
     With a condition, generated pictures have those of the real ones in their batch: both are distributed alike, and
     losses that compare them in pairs compare like with like.
+
+    With a table of all pictures, a variable uint8 [N, H, W, C] that lies on the device, steps are given the places of
+    pictures in it, int64 [steps, batch], instead of pictures.
     """
 
     def __init__(
-        self, config: RunConfig, normalization: Normalization | None = None, condition: Condition | None = None
+        self,
+        config: RunConfig,
+        normalization: Normalization | None = None,
+        condition: Condition | None = None,
+        table: tf.Variable | None = None,
     ) -> None:
         train = config.train
         self.config = config
         self.normalization = normalization or models.tanh_normalization(config.data.channels)
         self.condition = condition
+        self._table = table
         size = condition.size if condition else 0
         arguments = config.data, config.model, train.precision, train.seed, self.normalization, size
         self.generator, self.discriminator = models.build(*arguments)
@@ -63,10 +71,9 @@ class Gan:
         self._parts = train.batch_size // train.micro_batch if train.micro_batch else 1
         self._step = tf.function(self._train_step, jit_compile=train.xla)
         side, channels = config.data.resolution, config.data.channels
-        signature = [
-            tf.TensorSpec([None, train.batch_size, side, side, channels], tf.uint8),
-            tf.TensorSpec([], tf.int64),
-        ]
+        pictures = tf.TensorSpec([None, train.batch_size, side, side, channels], tf.uint8)
+        places = tf.TensorSpec([None, train.batch_size], tf.int64)
+        signature = [pictures if table is None else places, tf.TensorSpec([], tf.int64)]
         if condition:
             signature.append(tf.TensorSpec([None, train.batch_size, size], tf.float32))
         self._is_finite = tf.function(self._are_all_finite)
@@ -85,12 +92,14 @@ class Gan:
     def _train_steps(self, images: Tensor, first_step: Tensor, conditions: Tensor | None = None) -> None:
         """Run one step for each batch.
 
-        images: uint8 [steps, batch, H, W, C]; first_step: int64, counted from 0; conditions: those of the pictures,
-        float32 [steps, batch, size], for a conditional pair and no other.
+        images: uint8 [steps, batch, H, W, C], or with a table int64 [steps, batch], their places in it; first_step:
+        int64, counted from 0; conditions: those of the pictures, float32 [steps, batch, size], for a conditional pair
+        and no other.
         """
         for index in tf.range(tf.shape(images)[0]):
             condition = None if conditions is None else conditions[index]
-            self._step(images[index], first_step + tf.cast(index, tf.int64), condition)
+            batch = images[index] if self._table is None else tf.gather(self._table, images[index])
+            self._step(batch, first_step + tf.cast(index, tf.int64), condition)
 
     def _train_step(self, images: Tensor, step: Tensor, condition: Tensor | None) -> None:
         """Update the discriminator, then the generator against the updated one, then the average."""

@@ -209,8 +209,8 @@ class TrainConfig:
     steps_per_execution: int = option(1, "steps in one device call", low=1, high=10_000, content=False)
     placement: str = option(
         "auto",
-        "where the pictures live: all in memory, or read from the shards",
-        choices=("auto", "memory", "stream"),
+        "where the pictures live: on the device, in memory, or read from the shards; auto looks at what is free",
+        choices=("auto", "device", "memory", "stream"),
         content=False,
     )
     log_every_kimg: float = option(1.0, "a line in metrics.jsonl, thousand images", low=0.001, high=1e5)

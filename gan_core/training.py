@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gan_core import artifacts, guards, vitals
+from gan_core import artifacts, guards, start_up, vitals
 from gan_core.checkpoints import (
     finished_checkpoint,
     is_whole,
@@ -25,7 +25,8 @@ from gan_core.checkpoints import (
 )
 from gan_core.conditions import Array, Condition, names_of
 from gan_core.config import RunConfig, TrainConfig
-from gan_core.dataset import Images, load_images, open_pictures, shown_indices
+from gan_core.dataset import Images, Indices, load_images, shown_indices
+from gan_core.device_pictures import DevicePictures
 from gan_core.errors import Interrupted
 from gan_core.events import histograms_of
 from gan_core.gan import Gan
@@ -35,6 +36,7 @@ from gan_core.metrics import SnapshotScorer
 from gan_core.normalization import Normalization
 from gan_core.pace import Pace
 from gan_core.progress import Progress, ReportProgress, silent
+from gan_core.read_ahead import ReadAhead
 from gan_core.recovery import Recovery
 from gan_core.runlog import RunLog, forget_snapshot
 from gan_core.sampling import GRID_COLUMNS, GRID_COUNT, latents, render
@@ -64,7 +66,7 @@ def train(
     Raises:
         Diverged: a loss or a weight left the finite numbers, at an eighth of the learning rates too.
         Interrupted: SIGTERM or Ctrl-C; the state is saved.
-        ConfigError: the device's memory does not suffice for one picture at a time.
+        ConfigError: the memory that is free does not suffice for the training, or for `train.placement`.
         DataError: the data set has no training pictures.
         ConfigError: it has not the classes or attributes of `model.condition`, or not of every training picture;
             `train.transfer` names no checkpoint, or one where nothing matches; `train.freeze_d` is too large.
@@ -91,6 +93,7 @@ class Training:
     gan: Gan
     recovery: Recovery
     watch: Watch
+    ahead: ReadAhead | None
     checkpoint: Checkpoint | None
     step: int
     steps_since_log: int
@@ -104,7 +107,8 @@ class Training:
         asked = config.model.condition
         names_of(asked, dataset)
         self.device = _configure_runtime(self.train)
-        self.pictures = open_pictures(dataset, "train", self.train.placement, asked)
+        in_parts = Recovery.load(run_dir, {}).applied(config)  # after running out of memory, smaller ones
+        self.pictures = start_up.placed_pictures(in_parts, dataset)
         self.condition = Condition.of(asked, dataset, self.pictures.values) if asked else None
         self.scorer = self._scorer()
         self._start()
@@ -113,7 +117,8 @@ class Training:
         """Train to the end, going back to the newest checkpoint with what `Recovery` changes where that is needed."""
         while True:
             try:
-                return self._to_the_end(report_progress)
+                with self._read_ahead() as self.ahead:
+                    return self._to_the_end(report_progress)
             except _NotFinite as error:
                 self.recovery = self.recovery.after_divergence(self.images_seen, str(error), self.train, self.run_dir)
             except _OutOfMemory as error:
@@ -137,7 +142,8 @@ class Training:
                 return self.checkpoint
             if self.signals:
                 raise self._interrupted()
-            self._advance()
+            if not self._advance():
+                continue
             if self._due(self.train.log_every_kimg):
                 self._write_log(report_progress)
             self.snapshot_due = self._due(self.train.snapshot_every_kimg)
@@ -149,7 +155,8 @@ class Training:
         progress = load_manifest(self.checkpoint).fields["progress"] if self.checkpoint else {}
         self.recovery = Recovery.load(self.run_dir, progress)
         normalization = Normalization.from_json(self.dataset.normalization)
-        self.gan = Gan(self.recovery.applied(self.config), normalization, self.condition)
+        table = self.pictures.table if isinstance(self.pictures, DevicePictures) else None
+        self.gan = Gan(self.recovery.applied(self.config), normalization, self.condition, table)
         self.step, self.unsaved = 0, False
         self.transferred: dict[str, str] = progress.get("transferred", {})
         if self.checkpoint is None and self.train.transfer:
@@ -185,8 +192,26 @@ class Training:
             "the same command continues there"
         )
 
-    def _advance(self) -> None:
-        """Run up to `steps_per_execution` steps, stopping where something is due."""
+    def _read_ahead(self) -> contextlib.AbstractContextManager[ReadAhead | None]:
+        """Begin to read pixels, unless they are on the device."""
+        if isinstance(self.pictures, DevicePictures):
+            return contextlib.nullcontext()
+        batch_bytes = self.train.batch_size * self.config.data.resolution**2 * self.config.data.channels
+        return ReadAhead(
+            lambda step: self.pictures.read(self._shown(step, 1)), self.step, self.train.total_steps, batch_bytes
+        )
+
+    def _shown(self, step: int, count: int) -> Indices:
+        """Return the places of the pictures of `count` steps, int64 [count * batch]."""
+        batch = self.train.batch_size
+        return shown_indices(step * batch, count * batch, len(self.pictures), self.train.seed)
+
+    def _advance(self) -> bool:
+        """Run up to `steps_per_execution` steps, stopping where something is due.
+
+        Returns:
+            False when nothing was done, because a signal came while pixels were waited for.
+        """
         intervals = (
             self.train.log_every_kimg,
             self.train.snapshot_every_kimg,
@@ -197,9 +222,14 @@ class Training:
             every = self._steps(kimg)
             stop = min(stop, (self.step // every + 1) * every)
         count, batch = stop - self.step, self.train.batch_size
-        indices = shown_indices(self.step * batch, count * batch, len(self.pictures), self.train.seed)
-        images = self.pictures.read(indices)
-        arguments = [images.reshape(count, batch, *images.shape[1:]), tf.constant(self.step, tf.int64)]
+        indices = self._shown(self.step, count)
+        pictures: Any = indices.reshape(count, batch)
+        if self.ahead is not None:
+            pictures = self.ahead.take(count, self.signals)
+            if len(pictures) < count:
+                return False
+            pictures = np.stack(pictures) if count > 1 else pictures[0][np.newaxis]
+        arguments = [pictures, tf.constant(self.step, tf.int64)]
         if self.condition:
             arguments.append(self.condition.array(self.pictures.values[indices]).reshape(count, batch, -1))
         start = time.monotonic()
@@ -212,6 +242,7 @@ class Training:
         self.pace.took(count, time.monotonic() - start)
         self.step, self.unsaved = stop, True
         self.steps_since_log += count
+        return True
 
     def _due(self, kimg: float) -> bool:
         return self.step % self._steps(kimg) == 0 or self.step == self.train.total_steps
@@ -325,10 +356,10 @@ def _configure_runtime(train: TrainConfig) -> str:
     if train.deterministic:
         tf.config.experimental.enable_op_determinism()
     _LOG.info(
-        "training on %s, %s%s%s",
+        "training on %s, %s, %s XLA, %s kernels",
         device,
         train.precision,
-        ", XLA" if train.xla else "",
-        ", deterministic kernels" if train.deterministic else "",
+        "with" if train.xla else "without",
+        "deterministic" if train.deterministic else "the fastest",
     )
     return device

@@ -25,6 +25,7 @@ MAY_IMPORT = {
 # All else in gan_core, and all of beam_jobs, must start fast and run where TensorFlow is not installed.
 NEEDS_TENSORFLOW = {
     "gan_core.augment",
+    "gan_core.device_pictures",
     "gan_core.events",
     "gan_core.features",
     "gan_core.gan",
@@ -34,6 +35,7 @@ NEEDS_TENSORFLOW = {
     "gan_core.runlog",
     "gan_core.sampling",
     "gan_core.schedules",
+    "gan_core.start_up",
     "gan_core.step_means",
     "gan_core.training",
     "gan_core.transfer",
@@ -188,6 +190,13 @@ def test_loss_names_are_the_losses() -> None:
     from gan_core.losses import LOSSES
 
     assert choices("train", "loss") == set(LOSSES)
+
+
+def test_every_penalty_has_an_estimate_of_its_memory() -> None:
+    """The estimate of a training's memory knows every `train.penalty`."""
+    from gan_core.needed_memory import PENALIZED_SETS
+
+    assert choices("train", "penalty") == set(PENALIZED_SETS)
 
 
 def test_penalty_and_augmentation_names_are_what_there_is() -> None:

@@ -50,6 +50,14 @@ def test_an_unwritable_data_root_ends_with_one(tmp_path: Path, monkeypatch: pyte
     assert checks["data root"].fix == "choose another with --data-root or FACELOOM_DATA_ROOT"
 
 
+def test_a_processor_with_bfloat16_has_a_hint() -> None:
+    """What it has is named beside the option that uses it; without, nothing is advised. Both are fine."""
+    checks = [doctor.processor(frozenset(flags)) for flags in ({"sse2", "avx512_bf16"}, {"sse2"})]
+    assert [check.state for check in checks] == ["ok", "ok"]
+    assert checks[0].detail.endswith(" cores, bfloat16 (avx512_bf16): train.precision=mixed_bfloat16 may be faster")
+    assert checks[1].detail.endswith(" cores, no bfloat16 instructions")
+
+
 def test_ffmpeg_is_looked_for_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an ffmpeg there is a warning that names what will be missing; with one, its place."""
     monkeypatch.setenv("PATH", str(tmp_path))

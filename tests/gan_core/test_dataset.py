@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import logging
 import os
 from pathlib import Path
 
@@ -124,22 +123,6 @@ def test_stored_mirrored_copies_are_trained_on(tmp_path: Path) -> None:
     read = open_pictures(dataset, "train", "memory").read(np.arange(6))
     np.testing.assert_array_equal(read[::2], split_pictures("train", 3))
     np.testing.assert_array_equal(read[1::2], split_pictures("train", 3)[:, :, ::-1])
-
-
-@pytest.mark.parametrize(("free_pages", "expected"), [(75, MemoryPictures), (74, StreamedPictures)])
-def test_auto_takes_memory_below_forty_percent_of_what_is_free(
-    tiny_dataset: DatasetManifest, monkeypatch: pytest.MonkeyPatch, free_pages: int, expected: type
-) -> None:
-    """40 pictures of 32x32x3 are 30 pages of 4 KiB: they go into memory when more than 75 are free."""
-    monkeypatch.setattr(os, "sysconf", {"SC_AVPHYS_PAGES": free_pages + 1, "SC_PAGE_SIZE": 4096}.__getitem__)
-    assert type(open_pictures(tiny_dataset, "train", "auto")) is expected
-
-
-def test_placement_is_logged(tiny_dataset: DatasetManifest, caplog: pytest.LogCaptureFixture) -> None:
-    """The log says how many pictures lie where."""
-    with caplog.at_level(logging.INFO, "gan_core.dataset"):
-        open_pictures(tiny_dataset, "train", "stream")
-    assert caplog.messages[0].startswith("pictures: 40 in stream (0 MB needed, ")
 
 
 def test_split_without_pictures_is_refused(tiny_dataset: DatasetManifest) -> None:
