@@ -37,6 +37,7 @@ def strategy_for(train: TrainConfig, workers: int = 1) -> tf.distribute.Strategy
     Raises:
         ConfigError: the batch, or its parts, cannot be divided by the number of replicas, or XLA is asked for.
     """
+    strategy: tf.distribute.Strategy
     if workers > 1:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     else:
@@ -128,6 +129,22 @@ def mean(values: list[Tensor]) -> list[Tensor]:
     """Return the means over all replicas of tensors that each of them has. Never in a loop or branch of the step."""
     context = _context()
     return values if context is None else list(context.all_reduce(tf.distribute.ReduceOp.MEAN, values))
+
+
+def total(values: list[Tensor]) -> list[Tensor]:
+    """Return the sums over all replicas, as `mean` does the means."""
+    context = _context()
+    return values if context is None else list(context.all_reduce(tf.distribute.ReduceOp.SUM, values))
+
+
+def of_share(scale: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Return `scale`, for a loss that is a mean over this replica's pictures: as a share of that over all of them.
+
+    The `total` of such a loss' gradients is that of the whole batch. Each picture weighs what it does on one device,
+    which matters to float16: gradients that were several times as large would overflow where those of one do not.
+    """
+    context = _context()
+    return scale if context is None else lambda loss: scale(loss / context.num_replicas_in_sync)
 
 
 @contextlib.contextmanager

@@ -121,11 +121,11 @@ class Gan:
         real, latents, strength = self.updates.seen(images, step), self._latents(images, step), self._strength()
         with tf.GradientTape() as tape:
             fake = self.generator(models.inputs(latents, condition), training=True)
-        scale = self.optimizer_d.scale_loss
+        scale = distribution.of_share(self.optimizer_d.scale_loss)
         gradients, logits, loss_d = self.updates.judge(real, fake, step, 0, strength, scale, condition)
         self._apply("gradient_norm_d", self.optimizer_d, gradients, self.discriminator.trainable_variables)
 
-        scale = self.optimizer_g.scale_loss
+        scale = distribution.of_share(self.optimizer_g.scale_loss)
         slopes, loss_g = self.updates.convince(real, fake, step, 0, strength, scale, condition)
         weights = self.generator.trainable_variables
         gradients = tape.gradient(fake, weights, output_gradients=slopes)
@@ -151,7 +151,7 @@ class Gan:
             condition = None if conditions is None else conditions[part]
             latent = distribution.after(latents[part], gradients)
             fake = self.generator(models.inputs(latent, condition), training=True)
-            scale = self.optimizer_d.scale_loss
+            scale = distribution.of_share(self.optimizer_d.scale_loss)
             more, logits, loss = self.updates.judge(real[part], fake, step, part, strength, scale, condition)
             gradients = [one + other / parts for one, other in zip(gradients, more, strict=True)]
             loss_d += loss / parts
@@ -167,7 +167,7 @@ class Gan:
             latent = distribution.after(latents[part], gradients)
             with tf.GradientTape() as tape:
                 fake = self.generator(models.inputs(latent, condition), training=True)
-            scale = self.optimizer_g.scale_loss
+            scale = distribution.of_share(self.optimizer_g.scale_loss)
             slopes, loss = self.updates.convince(real[part], fake, step, part, strength, scale, condition)
             more = tape.gradient(fake, weights, output_gradients=slopes)
             gradients = [one + other / parts for one, other in zip(gradients, more, strict=True)]
@@ -177,7 +177,7 @@ class Gan:
 
     def _apply(self, norm: str, optimizer: keras.optimizers.Optimizer, gradients: list[Tensor], weights: Any) -> None:
         """Update weights by scaled gradients, and count the norm of these."""
-        gradients = distribution.mean(gradients)
+        gradients = distribution.total(gradients)
         self.sums.assign_add(step_means.norm_row(norm, step_means.unscaled_norm(gradients, optimizer)))
         optimizer.apply(gradients, weights)
 
