@@ -13,18 +13,21 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import logging
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow.python.distribute.collective_all_reduce_strategy import CollectiveAllReduceExtended
 
 from gan_core.config import TrainConfig
-from gan_core.errors import ConfigError
+from gan_core.errors import ConfigError, StageFailed
 
 Tensor = Any
 
 _LOG = logging.getLogger(__name__)
+_ALL_THERE_SECONDS = 600
 _GROUPS: contextvars.ContextVar[int] = contextvars.ContextVar("groups", default=1)
 
 
@@ -36,10 +39,22 @@ def strategy_for(train: TrainConfig, workers: int = 1) -> tf.distribute.Strategy
 
     Raises:
         ConfigError: the batch, or its parts, cannot be divided by the number of replicas, or XLA is asked for.
+        StageFailed: other workers are missing.
     """
     strategy: tf.distribute.Strategy
     if workers > 1:
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        _LOG.info("waiting for the other workers, %g s at most", _ALL_THERE_SECONDS)
+        CollectiveAllReduceExtended._check_health_initial_timeout = _ALL_THERE_SECONDS  # for ever, if nobody says it
+        try:
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        except tf.errors.OpError as error:
+            raise StageFailed(
+                f"the other workers of TF_CONFIG did not come within {_ALL_THERE_SECONDS} s ({type(error).__name__}); "
+                "start the same command on all of them, and see that they reach each other"
+            ) from None
+        # TensorFlow put its own there, which only logs.
+        with contextlib.suppress(ValueError):  # not the main thread
+            signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
     else:
         devices = _devices() if train.devices == "all" else []
         if len(devices) < 2:

@@ -71,10 +71,9 @@ class Team:
         except _LOST as error:
             if self.is_alone:
                 raise
-            reason = str(error.message).strip().partition("\n")[0][:200]
             raise StageFailed(
-                f"{self.worker} lost another one ({reason}); see what it says itself. The same command on all machines "
-                "goes on from the newest checkpoint"
+                f"{self.worker} lost another one ({type(error).__name__}); see what that one says itself. The same "
+                "command on all machines goes on from the newest checkpoint"
             ) from None
 
     def _summed(self, table: Any) -> Any:

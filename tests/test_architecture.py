@@ -25,6 +25,7 @@ MAY_IMPORT = {
 # All else in gan_core, and all of beam_jobs, must start fast and run where TensorFlow is not installed.
 NEEDS_TENSORFLOW = {
     "gan_core.augment",
+    "gan_core.distribution",
     "gan_core.events",
     "gan_core.features",
     "gan_core.gan",
@@ -35,6 +36,7 @@ NEEDS_TENSORFLOW = {
     "gan_core.sampling",
     "gan_core.schedules",
     "gan_core.step_means",
+    "gan_core.team",
     "gan_core.training",
     "gan_core.transfer",
     "gan_core.updates",
