@@ -63,7 +63,13 @@ def strategy_for(train: TrainConfig, workers: int = 1) -> tf.distribute.Strategy
     check_divisible(train, strategy.num_replicas_in_sync)
     replicas = strategy.num_replicas_in_sync
     share_of = train.batch_size // replicas
-    _LOG.info("%s: %d replicas, %d of %d pictures of a batch each", type(strategy).__name__, replicas, share_of, train.batch_size)
+    _LOG.info(
+        "%s: %d replicas, %d of %d pictures of a batch each",
+        type(strategy).__name__,
+        replicas,
+        share_of,
+        train.batch_size,
+    )
     return strategy
 
 

@@ -94,15 +94,6 @@ class RunLog:
                 self._events.add(int(path.stem), events.picture(FIXED, picture))
 
 
-class NoLog:
-    """What a worker logs that is not the chief: nothing."""
-
-    shows_real = True
-
-    def metrics(self, figures: Mapping[str, float]) -> None:
-        """Leave it to the chief."""
-
-
 def forget_snapshot(run_dir: Path, images_seen: int) -> None:
     """Drop the score after `images_seen` images and later ones: that snapshot is taken again. Images are above 1."""
     _cut(run_dir / "snapshot_scores.jsonl", images_seen - 1)

@@ -37,7 +37,7 @@ from gan_core.normalization import Normalization
 from gan_core.pace import Pace
 from gan_core.progress import Progress, ReportProgress, silent
 from gan_core.recovery import Recovery
-from gan_core.runlog import NoLog, RunLog, forget_snapshot
+from gan_core.runlog import RunLog, forget_snapshot
 from gan_core.sampling import GRID_COLUMNS, GRID_COUNT, latents, render
 from gan_core.team import Team
 from gan_core.termination import collected_signals, refused_writes
@@ -201,7 +201,7 @@ class Training:
             if self.step and self.snapshot_due:
                 forget_snapshot(self.run_dir, self.images_seen)
             vitals.note_process(self.run_dir, self.device, self.train.precision)
-        self.log = RunLog(self.run_dir, self.images_seen) if self.team.is_chief else NoLog()
+        self.log = RunLog(self.run_dir, self.images_seen) if self.team.is_chief else None
         self.pace = Pace(self.train.steps_per_execution)
         self.started = self.rate_started = time.monotonic()
         self.rate_step = self.step
@@ -293,14 +293,15 @@ class Training:
         figures |= vitals.memory()
         self.rate_started, self.rate_step = now, self.step
         warned = self.watch.logged(figures["loss_d"], images_before, self.images_seen)
-        self.log.metrics({"images": self.images_seen, **figures, **warned, "seconds": self.seconds})
+        if self.log is not None:
+            self.log.metrics({"images": self.images_seen, **figures, **warned, "seconds": self.seconds})
         total = self.train.total_steps * self.train.batch_size
         report_progress(Progress("train", self.images_seen, total, "images", figures))
 
     def _snapshot(self) -> None:
         """Write the fixed-latent grid and, unless it is off, the score; at a signal nothing, and it stays due."""
         self._check_weights()
-        if not self.team.is_chief:
+        if self.log is None:
             return
         self.gan.settle_average()
         columns, conditions = (self.condition and self.condition.grid()) or (GRID_COLUMNS, None)

@@ -3,16 +3,19 @@
 Usage: python -m tests.gan_core.worker_process DEVICES RUN_DIR DATASET [MOMENT] [section.key=value]...
 
 DEVICES is the number of virtual CPU devices; `TF_CONFIG` in the environment says which of several workers this is.
-MOMENT is "terminate N" or "kill N": this process gets that signal before its device call number N.
+MOMENT is "terminate N" or "kill N": this process gets that signal before its device call number N; or "spoil N": a
+weight of its discriminator is infinite then, once.
 Prints what the error says, and ends with the exit code that the command line would.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,25 +44,38 @@ SETTINGS = (
 )
 
 
-def at_call(number: int, kind: int) -> None:
-    """Send this process a signal before its device call `number`."""
-    build = Gan.__init__
+def at_call(number: int, act: Callable[[Gan], None]) -> None:
+    """Do something before device call `number` of this process."""
+    build, calls = Gan.__init__, 0
 
     @functools.wraps(build)
     def hooked(gan: Gan, *args: Any) -> None:
         build(gan, *args)
-        run_steps, calls = gan.train_steps, 0
+        run_steps = gan.train_steps
 
         def train_steps(*arguments: Any) -> None:
             nonlocal calls
             calls += 1
             if calls == number:
-                os.kill(os.getpid(), kind)
+                act(gan)
             run_steps(*arguments)
 
         gan.train_steps = train_steps
 
     Gan.__init__ = hooked  # type: ignore[method-assign]
+
+
+def spoil(gan: Gan) -> None:
+    """Make a weight infinite."""
+    weight = gan.discriminator.trainable_variables[-1]
+    weight.assign(tf.fill(weight.shape, math.inf))
+
+
+MOMENTS: dict[str, Callable[[Gan], None]] = {
+    "terminate": lambda _: os.kill(os.getpid(), signal.SIGTERM),
+    "kill": lambda _: os.kill(os.getpid(), signal.SIGKILL),
+    "spoil": spoil,
+}
 
 
 def main() -> int:
@@ -71,7 +87,7 @@ def main() -> int:
     for moment in others:
         if "=" not in moment:
             what, number = moment.split()
-            at_call(int(number), {"terminate": signal.SIGTERM, "kill": signal.SIGKILL}[what])
+            at_call(int(number), MOMENTS[what])
     try:
         train(load_config("smoke", [*SETTINGS, *settings]), DatasetManifest.load(Path(dataset)), Path(run_dir))
     except FaceloomError as error:
