@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gan_core.errors import StageFailed
+from gan_core.errors import ConfigError, StageFailed
 from gan_core.workers import Worker
 
 _ROW_BYTES = 8192
@@ -54,6 +54,14 @@ class Team:
     def from_chief(self, value: Any) -> Any:
         """Return the chief's value."""
         return self.exchange(value if self.is_chief else None)[0]
+
+    def require_same(self, asked: str) -> None:
+        """Raise ConfigError on all workers unless each was asked for the same."""
+        if len(set(self.exchange(asked))) > 1:
+            raise ConfigError(
+                f"the workers of TF_CONFIG train different things, seen by {self.worker}; give all of them the same "
+                "preset and options"
+            )
 
     def wait(self) -> None:
         """Go on when all workers are here."""

@@ -121,6 +121,7 @@ class Training:
         self.condition = Condition.of(asked, dataset, self.pictures.values) if asked else None
         self.scorer = self._scorer()
         with self.team.together():
+            self.team.require_same(artifacts.digest_of([config.to_json()["model"], config.to_json()["train"]]))
             self._start()
 
     def run(self, report_progress: ReportProgress) -> Checkpoint:
@@ -174,7 +175,8 @@ class Training:
         keras.utils.set_random_seed(self.train.seed)
         self.checkpoint = self._newest_checkpoint()
         progress = load_manifest(self.checkpoint).fields["progress"] if self.checkpoint else {}
-        self.recovery = Recovery.load(self.run_dir, progress)
+        recovery = Recovery.load(self.run_dir, progress)
+        self.recovery = Recovery.from_json(self.team.from_chief(recovery.to_json()))
         normalization = Normalization.from_json(self.dataset.normalization)
         with distribution.scope(self.strategy):
             self.gan = Gan(self.recovery.applied(self.config), normalization, self.condition)

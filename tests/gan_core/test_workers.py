@@ -123,6 +123,14 @@ def test_a_dead_worker_ends_the_other(tmp_path: Path, dataset: DatasetManifest, 
     assert text.startswith(f"worker {1 - dead} of 2") and LOST in text
 
 
+def test_workers_with_other_options_are_refused(tmp_path: Path, dataset: DatasetManifest) -> None:
+    """All say so before the first step, with the exit code of a mistake."""
+    results = two_workers(tmp_path / "run", dataset, [], ["train.log_every_kimg=0.024"])
+    assert [code for code, _ in results] == [2, 2]
+    for index, (_, text) in enumerate(results):
+        assert text.startswith(f"the workers of TF_CONFIG train different things, seen by worker {index} of 2")
+
+
 def test_all_workers_go_back_together(tmp_path: Path, dataset: DatasetManifest) -> None:
     """What is not finite at one is so at all: both go back with half the learning rates, and end well."""
     run_dir = tmp_path / "run"
