@@ -27,6 +27,7 @@ from gan_core.handoff import (
 from gan_core.lineage import ALREADY_DONE, DONE
 from gan_core.paths import is_remote, local_root, path_of
 from gan_core.progress import ReportProgress
+from gan_core.workers import this_worker
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,8 +178,10 @@ def train(order: Order, report_progress: ReportProgress) -> StageResult:
     """Train the two networks, from the newest checkpoint on."""
     place = locate(order)
     dataset = _dataset(order, place)
-    _start_run(order, place)
-    with lineage.recorded("train", order.attempt, place.run_dir) as entry:
+    is_chief = this_worker().is_chief
+    if is_chief:
+        _start_run(order, place)
+    with lineage.recorded("train", order.attempt, place.run_dir if is_chief else None) as entry:
         found = checkpoints.finished_checkpoint(place.run_dir, order.config)
         if found is None:
             from gan_core import training
@@ -186,7 +189,8 @@ def train(order: Order, report_progress: ReportProgress) -> StageResult:
             found = training.train(order.config, dataset, place.run_dir, report_progress)
         else:
             entry.outcome = ALREADY_DONE
-        entry.note = checkpoints.stopped_early(checkpoints.load_manifest(found))
+        entry.note = checkpoints.stopped_early(checkpoints.load_manifest(found)) if is_chief else ""
+    entry.run_dir = place.run_dir
     summary = {"images_seen": found.images_seen} | ({"note": entry.note} if entry.note else {})
     return _result(entry, found.path, summary)
 
@@ -246,8 +250,13 @@ STAGES: dict[str, Stage] = {
 def check_root(name: str, order: Order) -> None:
     """Raise ConfigError, naming the way out, when `name` needs its files on this machine, and they are elsewhere.
 
-    Nothing is looked up. `run` is asked for as a stage of its own.
+    Nothing is looked up. `run` is asked for as a stage of its own. Of several workers, each may only train.
     """
+    if name != "train" and this_worker().count > 1:
+        raise ConfigError(
+            f"faceloom {name} is for one process, and TF_CONFIG names {this_worker().count}; of several workers, each "
+            "runs faceloom train, and without TF_CONFIG one of them runs the rest"
+        )
     if name in ("ingest", "prepare") or not is_remote(order.data_root):
         return
     raise ConfigError(

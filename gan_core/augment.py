@@ -16,6 +16,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from gan_core import distribution
+
 Tensor = Any
 
 _TRANSLATION = 8  # at most side // 8 pixels each way
@@ -51,7 +53,7 @@ def augment(images: Tensor, names: tuple[str, ...], strength: Tensor | float, se
     for name in names:
         augmentation = AUGMENTATIONS[name]
         own_seed = tf.random.experimental.stateless_fold_in(seed, list(AUGMENTATIONS).index(name))
-        draws = tf.random.stateless_uniform([1 + augmentation.draws, tf.shape(images)[0]], own_seed)
+        draws = _drawn([1 + augmentation.draws, tf.shape(images)[0]], own_seed)
         images = augmentation.apply(images, draws[0] < strength, draws[1:])
     return images
 
@@ -147,6 +149,10 @@ def _move(images: Tensor, down: Tensor, right: Tensor) -> tuple[Tensor, Callable
 
 # The way back of a move is the opposite move. TensorFlow's own would scatter every pixel.
 _moved: Callable[[Tensor, Tensor, Tensor], Tensor] = tf.custom_gradient(_move)
+
+
+def _drawn(shape: list[Any], seed: Tensor) -> Tensor:
+    return distribution.drawn(lambda whole: tf.random.stateless_uniform(whole, seed), shape, axis=1)
 
 
 def _integers(draw: Tensor, count: int) -> Tensor:

@@ -12,7 +12,7 @@ import keras
 import numpy.typing as npt
 import tensorflow as tf
 
-from gan_core import models, step_means
+from gan_core import distribution, models, step_means
 from gan_core.augment import adapted
 from gan_core.conditions import Condition
 from gan_core.config import RunConfig
@@ -59,6 +59,7 @@ class Gan:
         arguments = config.data, config.model, train.precision, train.seed, self.normalization, size
         self.generator, self.discriminator = models.build(*arguments)
         self.averaged, _ = models.build(*arguments)
+        distribution.synchronize_norms(self.generator)
         freeze_lowest(self.discriminator, train.freeze_d)
         self.optimizer_g = _adam(train.learning_rate_g, config)
         self.optimizer_d = _adam(train.learning_rate_d, config)
@@ -69,7 +70,7 @@ class Gan:
         self.signs = tf.Variable(tf.zeros([]), trainable=False, name="signs")
         self.updates = Updates(config, self.normalization, self.generator, self.discriminator)
         self._parts = train.batch_size // train.micro_batch if train.micro_batch else 1
-        self._step = tf.function(self._train_step, jit_compile=train.xla)
+        self._step = distribution.on_replicas(self._train_step, xla=train.xla)
         side, channels = config.data.resolution, config.data.channels
         pictures = tf.TensorSpec([None, train.batch_size, side, side, channels], tf.uint8)
         places = tf.TensorSpec([None, train.batch_size], tf.int64)
@@ -104,6 +105,8 @@ class Gan:
     def _train_step(self, images: Tensor, step: Tensor, condition: Tensor | None) -> None:
         """Update the discriminator, then the generator against the updated one, then the average."""
         self._set_schedules(step)
+        images = distribution.share(images, self._parts)
+        condition = None if condition is None else distribution.share(condition, self._parts)
         if self._parts == 1:
             logits, loss_d, loss_g = self._whole_batch(images, step, condition)
         else:
@@ -116,7 +119,7 @@ class Gan:
             tf.reduce_mean(tf.cast(real_logits > 0, tf.float32)),
             tf.reduce_mean(tf.cast(fake_logits < 0, tf.float32)),
         ]
-        self.sums.assign_add(step_means.measured_row([loss_g, loss_d, *accuracies]))
+        self.sums.assign_add(step_means.measured_row(distribution.mean([loss_g, loss_d, *accuracies])))
 
     def _whole_batch(self, images: Tensor, step: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Update both networks. The generated batch is made once and serves both.
@@ -124,14 +127,14 @@ class Gan:
         Returns:
             the discriminator's logits [2 batch, 1], the real ones first, and both losses.
         """
-        real, latents, strength = self.updates.seen(images, step), self._latents(step), self._strength()
+        real, latents, strength = self.updates.seen(images, step), self._latents(images, step), self._strength()
         with tf.GradientTape() as tape:
             fake = self.generator(models.inputs(latents, condition), training=True)
-        scale = self.optimizer_d.scale_loss
+        scale = distribution.of_share(self.optimizer_d.scale_loss)
         gradients, logits, loss_d = self.updates.judge(real, fake, step, 0, strength, scale, condition)
         self._apply("gradient_norm_d", self.optimizer_d, gradients, self.discriminator.trainable_variables)
 
-        scale = self.optimizer_g.scale_loss
+        scale = distribution.of_share(self.optimizer_g.scale_loss)
         slopes, loss_g = self.updates.convince(real, fake, step, 0, strength, scale, condition)
         weights = self.generator.trainable_variables
         gradients = tape.gradient(fake, weights, output_gradients=slopes)
@@ -145,18 +148,19 @@ class Gan:
         Batch normalisation and anything else that looks at a whole batch sees a part.
         """
         parts, strength = self._parts, self._strength()
-        real = tf.reshape(self.updates.seen(images, step), [parts, -1, *images.shape[1:]])
-        latents = tf.reshape(self._latents(step), [parts, -1, self.config.model.latent_size])
+        real = tf.reshape(self.updates.seen(images, step, parts), [parts, -1, *images.shape[1:]])
+        latents = tf.reshape(self._latents(images, step), [parts, -1, self.config.model.latent_size])
         conditions = None if condition is None else tf.reshape(condition, [parts, -1, condition.shape[1]])
         weights = self.discriminator.trainable_variables
         gradients, loss_d = [tf.zeros_like(weight) for weight in weights], tf.zeros([])
         real_logits = tf.TensorArray(tf.float32, parts, element_shape=[real.shape[1], 1])
         fake_logits = tf.TensorArray(tf.float32, parts, element_shape=[real.shape[1], 1])
-        for part in tf.range(parts):
+        for part in distribution.parts(parts):
             tf.autograph.experimental.set_loop_options(parallel_iterations=1)
             condition = None if conditions is None else conditions[part]
-            fake = self.generator(models.inputs(latents[part], condition), training=True)
-            scale = self.optimizer_d.scale_loss
+            latent = distribution.after(latents[part], gradients)
+            fake = self.generator(models.inputs(latent, condition), training=True)
+            scale = distribution.of_share(self.optimizer_d.scale_loss)
             more, logits, loss = self.updates.judge(real[part], fake, step, part, strength, scale, condition)
             gradients = [one + other / parts for one, other in zip(gradients, more, strict=True)]
             loss_d += loss / parts
@@ -166,12 +170,13 @@ class Gan:
 
         weights = self.generator.trainable_variables
         gradients, loss_g = [tf.zeros_like(weight) for weight in weights], tf.zeros([])
-        for part in tf.range(parts):
+        for part in distribution.parts(parts):
             tf.autograph.experimental.set_loop_options(parallel_iterations=1)
             condition = None if conditions is None else conditions[part]
+            latent = distribution.after(latents[part], gradients)
             with tf.GradientTape() as tape:
-                fake = self.generator(models.inputs(latents[part], condition), training=True)
-            scale = self.optimizer_g.scale_loss
+                fake = self.generator(models.inputs(latent, condition), training=True)
+            scale = distribution.of_share(self.optimizer_g.scale_loss)
             slopes, loss = self.updates.convince(real[part], fake, step, part, strength, scale, condition)
             more = tape.gradient(fake, weights, output_gradients=slopes)
             gradients = [one + other / parts for one, other in zip(gradients, more, strict=True)]
@@ -181,12 +186,13 @@ class Gan:
 
     def _apply(self, norm: str, optimizer: keras.optimizers.Optimizer, gradients: list[Tensor], weights: Any) -> None:
         """Update weights by scaled gradients, and count the norm of these."""
+        gradients = distribution.total(gradients)
         self.sums.assign_add(step_means.norm_row(norm, step_means.unscaled_norm(gradients, optimizer)))
         optimizer.apply(gradients, weights)
 
-    def _latents(self, step: Tensor) -> Tensor:
-        shape = [self.config.train.batch_size, self.config.model.latent_size]
-        return tf.random.stateless_normal(shape, self.updates.seed(LATENTS, step))
+    def _latents(self, images: Tensor, step: Tensor) -> Tensor:
+        shape, seed = [images.shape[0], self.config.model.latent_size], self.updates.seed(LATENTS, step)
+        return distribution.drawn(lambda whole: tf.random.stateless_normal(whole, seed), shape, groups=self._parts)
 
     def _strength(self) -> Tensor | float:
         return self.strength.value() if self.is_adaptive else self.config.train.augment_strength
@@ -194,7 +200,7 @@ class Gan:
     def _adapt(self, real_logits: Tensor, step: Tensor) -> None:
         """Move the augmentation's strength every fourth step, by the signs of the logits since the last time."""
         train = self.config.train
-        self.signs.assign_add(tf.reduce_mean(tf.sign(real_logits)))
+        self.signs.assign_add(*distribution.mean([tf.reduce_mean(tf.sign(real_logits))]))
         if (step + 1) % _ADAPT_STEPS == 0:
             images = _ADAPT_STEPS * train.batch_size
             span_images = train.augment_kimg * 1000
@@ -305,7 +311,7 @@ class Gan:
 
 def _adam(learning_rate: float, config: RunConfig) -> keras.optimizers.Optimizer:
     train = config.train
-    adam = keras.optimizers.Adam(learning_rate, train.beta1, train.beta2, epsilon=1e-8)
+    adam = distribution.Adam(learning_rate, train.beta1, train.beta2, epsilon=1e-8)
     if train.schedule_kimg and train.beta2_end:
         adam.beta_2 = tf.Variable(train.beta2, trainable=False, dtype=tf.float32)
     # float16 gradients underflow below 6e-8; bfloat16 has the range of float32 and needs no scaling.

@@ -118,15 +118,16 @@ def is_collapsed(diversity: float, images: int) -> bool:
     return images >= COLLAPSE_FROM_KIMG * 1000 and diversity < COLLAPSED_BELOW
 
 
-def smaller_micro_batch(batch_size: int, micro_batch: int) -> int | None:
+def smaller_micro_batch(batch_size: int, micro_batch: int, replicas: int = 1) -> int | None:
     """Return the largest divisor of the batch that is at most half of what is in memory at once; None after 1.
 
     Args:
         batch_size: pictures a step.
-        micro_batch: pictures in memory at once; 0 is the whole batch.
+        micro_batch: pictures in memory at once, that of all replicas together; 0 is the whole batch.
+        replicas: devices that share them; the result can be divided by it.
     """
     half = (micro_batch or batch_size) // 2
-    return next((size for size in range(half, 0, -1) if batch_size % size == 0), None)
+    return next((size for size in range(half, 0, -1) if batch_size % size == 0 and size % replicas == 0), None)
 
 
 REMEDIES = {

@@ -54,13 +54,13 @@ class Need:
         )
 
 
-def pictures_at_once(config: RunConfig) -> int:
-    """Return how many pictures of a batch are in memory together."""
-    return config.train.micro_batch or config.train.batch_size
+def pictures_at_once(config: RunConfig, replicas: int = 1) -> int:
+    """Return how many pictures of a batch are together in the memory of each of the devices that share it."""
+    return (config.train.micro_batch or config.train.batch_size) // replicas
 
 
-def need_of(generator: keras.Model, discriminator: keras.Model, config: RunConfig) -> Need:
-    """Return what training these networks needs, as estimated."""
+def need_of(generator: keras.Model, discriminator: keras.Model, config: RunConfig, replicas: int = 1) -> Need:
+    """Return what training these networks needs on each of its devices, as estimated."""
     pair = (generator, discriminator)
     trained = sum(_numbers(network.trainable_variables) for network in pair)
     element = 4 if config.train.precision == "float32" else 2
@@ -71,7 +71,7 @@ def need_of(generator: keras.Model, discriminator: keras.Model, config: RunConfi
         average=4 * _numbers(generator.variables),
         optimizers=8 * trained,
         gradients=4 * trained,
-        activations=element * pictures_at_once(config) * elements,
+        activations=element * pictures_at_once(config, replicas) * elements,
     )
 
 

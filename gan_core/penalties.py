@@ -22,6 +22,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from gan_core import distribution
+
 Tensor = Any
 Critic = Callable[[Tensor], Tensor]
 
@@ -62,7 +64,7 @@ def gp(critic: Critic, real: Tensor, fake: Tensor, seed: Tensor) -> Tensor:
     al. 2017 (arXiv:1704.00028), algorithm 1, for a weight (lambda) of 1. Where a gradient is exactly 0 the norm has no
     derivative, and 0 is taken for it.
     """
-    share = tf.random.stateless_uniform([tf.shape(real)[0], 1, 1, 1], seed)
+    share = distribution.drawn(lambda shape: tf.random.stateless_uniform(shape, seed), [tf.shape(real)[0], 1, 1, 1])
     squared = _squared_norms(critic, share * real + (1.0 - share) * fake)
     positive = squared > 0.0
     # Two `where`: the derivative of a root at 0 is infinite, and XLA makes 0 times infinity NaN.

@@ -26,6 +26,7 @@ class Room:
         host_free: memory of the machine; None where it is unknown.
         gpu_free: memory of the GPU; None without one, or where it is unknown.
         has_gpu: whether training runs on a GPU. Without one, the device is the machine and its memory.
+        devices: how many share each batch; pictures on one of them are no use to the others.
     """
 
     pictures: int
@@ -33,6 +34,7 @@ class Room:
     host_free: int | None
     gpu_free: int | None = None
     has_gpu: bool = False
+    devices: int = 1
 
     @property
     def device_free(self) -> int | None:
@@ -56,12 +58,17 @@ def choose(asked: str, room: Room) -> Choice:
     unknown is no room for "auto", and no reason to refuse what is forced.
 
     Raises:
-        ConfigError: the place that is asked for has no room.
+        ConfigError: the place that is asked for has no room, or is one device of several.
     """
+    if asked == "device" and room.devices > 1:
+        raise ConfigError(
+            f"train.placement=device is for one device, and {room.devices} share each batch; use train.placement=auto, "
+            "or train.devices=one"
+        )
     if asked != "auto":
         return _forced(asked, room)
     pictures = mib(room.pictures)
-    if room.has_gpu and room.gpu_free is not None and _fits_host(room):
+    if room.has_gpu and room.devices == 1 and room.gpu_free is not None and _fits_host(room):
         both = f"{pictures} beside {mib(room.training)} for training"
         if room.pictures + room.training <= DEVICE_SHARE * room.gpu_free:
             return Choice("device", f"auto: {both}, within {DEVICE_SHARE:.0%} of {mib(room.gpu_free)} free")

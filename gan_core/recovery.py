@@ -91,18 +91,19 @@ class Recovery:
         _LOG.warning("%s; %s (%d of %d)", seen[-1], halved, len(seen), MAX_DIVERGENCES)
         return dataclasses.replace(self, divergences=seen)
 
-    def with_smaller_parts(self, images: int, reason: str, train: TrainConfig) -> Recovery:
+    def with_smaller_parts(self, images: int, reason: str, train: TrainConfig, replicas: int = 1) -> Recovery:
         """Return this with half the pictures in memory at once, and say so in the log.
 
         Args:
             images: images shown before the step that did not fit.
             reason: what TensorFlow says.
             train: what was asked for.
+            replicas: devices that share the batch.
 
         Raises:
             ConfigError: one picture at a time is too much already.
         """
-        smaller = smaller_micro_batch(train.batch_size, self.micro_batch or train.micro_batch)
+        smaller = smaller_micro_batch(train.batch_size, self.micro_batch or train.micro_batch, replicas)
         if smaller is None:
             raise ConfigError(
                 f"the device's memory does not suffice for one picture at a time ({reason}); choose a smaller "

@@ -206,6 +206,12 @@ class TrainConfig:
     )
     xla: bool = option(False, "compile the step with XLA")
     deterministic: bool = option(True, "choose only reproducible kernels (slower on a GPU)")
+    devices: str = option(
+        "one",
+        "the first device, or all GPUs of the machine, which share each batch",
+        choices=("one", "all"),
+        content=False,
+    )
     steps_per_execution: int = option(1, "steps in one device call", low=1, high=10_000, content=False)
     placement: str = option(
         "auto",

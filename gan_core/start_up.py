@@ -21,8 +21,13 @@ from gan_core.transfer import freeze_lowest
 _LOG = logging.getLogger(__name__)
 
 
-def placed_pictures(config: RunConfig, dataset: DatasetManifest) -> Pictures:
+def placed_pictures(config: RunConfig, dataset: DatasetManifest, replicas: int = 1) -> Pictures:
     """Return the training pictures where `train.placement` wants them, and log device, memory and advice.
+
+    Args:
+        config: of the run.
+        dataset: the pictures.
+        replicas: how many devices share each batch.
 
     Raises:
         ConfigError: the training, or the pictures where they are wanted, need more memory than is free.
@@ -30,9 +35,9 @@ def placed_pictures(config: RunConfig, dataset: DatasetManifest) -> Pictures:
         ArtifactError: a shard is damaged.
     """
     has_gpu = bool(tf.config.list_logical_devices("GPU"))
-    need, at_once = needed(config, dataset), pictures_at_once(config)
+    need, at_once = needed(config, dataset, replicas), pictures_at_once(config, replicas)
     gpu_free = gpu_free_bytes() if has_gpu else None
-    room = Room(split_bytes(dataset, "train"), need.total, host_free_bytes(), gpu_free, has_gpu)
+    room = Room(split_bytes(dataset, "train"), need.total, host_free_bytes(), gpu_free, has_gpu, replicas)
     free = "an unknown amount" if room.device_free is None else mib(room.device_free)
     _LOG.info("memory: an estimated %s needed, %s free: %s", mib(need.total), free, need.told(at_once))
     refuse_training_without_room(room, config.train.batch_size, at_once, config.model.base_channels)
@@ -47,10 +52,10 @@ def placed_pictures(config: RunConfig, dataset: DatasetManifest) -> Pictures:
     return open_pictures(dataset, "train", chosen.where, config.model.condition)
 
 
-def needed(config: RunConfig, dataset: DatasetManifest) -> Need:
-    """Return what training needs, from networks that are built for the purpose and forgotten."""
+def needed(config: RunConfig, dataset: DatasetManifest, replicas: int = 1) -> Need:
+    """Return what training needs on each of its devices, from networks that are built for the purpose and forgotten."""
     size = len(names_of(config.model.condition, dataset))
     with tf.device("CPU:0"):  # what they take there shall not be missing on a GPU when its free memory is asked for
         pair = models.build(config.data, config.model, config.train.precision, config.train.seed, None, size)
     freeze_lowest(pair[1], config.train.freeze_d)
-    return need_of(*pair, config)
+    return need_of(*pair, config, replicas)

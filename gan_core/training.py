@@ -14,8 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gan_core import artifacts, guards, start_up, vitals
+from gan_core import artifacts, distribution, guards, start_up, vitals
 from gan_core.checkpoints import (
+    checkpoint_folder,
     finished_checkpoint,
     is_whole,
     latest_checkpoint,
@@ -27,7 +28,7 @@ from gan_core.conditions import Array, Condition, names_of
 from gan_core.config import RunConfig, TrainConfig
 from gan_core.dataset import Images, Indices, load_images, shown_indices
 from gan_core.device_pictures import DevicePictures
-from gan_core.errors import Interrupted
+from gan_core.errors import ConfigError, Interrupted
 from gan_core.events import histograms_of
 from gan_core.gan import Gan
 from gan_core.grids import grid
@@ -40,9 +41,11 @@ from gan_core.read_ahead import ReadAhead
 from gan_core.recovery import Recovery
 from gan_core.runlog import RunLog, forget_snapshot
 from gan_core.sampling import GRID_COLUMNS, GRID_COUNT, latents, render
+from gan_core.team import Team
 from gan_core.termination import collected_signals, refused_writes
 from gan_core.transfer import transfer
 from gan_core.watch import Watch
+from gan_core.workers import this_worker
 
 _LOG = logging.getLogger(__name__)
 _RENDERED_AT_ONCE = 256  # pictures between two looks at the signals
@@ -61,6 +64,9 @@ def train(
 ) -> Checkpoint:
     """Train until `train.total_kimg` images were shown, going on from the newest checkpoint of `run_dir`.
 
+    With several workers (`TF_CONFIG`, see `workers.this_worker`) each calls this, with the same config and data set
+    and a `run_dir` that all of them see; only the chief writes.
+
     With `train.deterministic` on a CPU, the weights at the end do not depend on interruptions, bit for bit.
 
     Raises:
@@ -69,25 +75,28 @@ def train(
         ConfigError: the memory that is free does not suffice for the training, or for `train.placement`.
         DataError: the data set has no training pictures.
         ConfigError: it has not the classes or attributes of `model.condition`, or not of every training picture;
-            `train.transfer` names no checkpoint, or one where nothing matches; `train.freeze_d` is too large.
+            `train.transfer` names no checkpoint, or one where nothing matches; `train.freeze_d` is too large; the
+            batch cannot be divided by the number of devices.
+        StageFailed: another worker is gone.
         ArtifactError: another process trains this run, all its checkpoints are damaged, or the disk is full.
     """
     finished = finished_checkpoint(run_dir, config)
     if finished is not None:
         return finished
     artifacts.make_folder(run_dir)
-    with (
-        artifacts.locked(run_dir / ".training.lock", wait=False),
-        refused_writes(run_dir),
-        collected_signals() as signals,
-    ):
+    with contextlib.ExitStack() as stack:
+        if this_worker().is_chief:
+            stack.enter_context(artifacts.locked(run_dir / ".training.lock", wait=False))
+        stack.enter_context(refused_writes(run_dir))
+        signals = stack.enter_context(collected_signals())
         return Training(config, dataset, run_dir, signals).run(report_progress)
 
 
 class Training:
     """One process's share of a run: from the newest checkpoint to the end, or to a signal.
 
-    `signals` fills up when the process is told to stop.
+    `signals` fills up when the process is told to stop. Of several workers, each goes through the same steps, snapshots
+    and checkpoints: what they do next follows from numbers that all of them have, or that the chief tells the others.
     """
 
     gan: Gan
@@ -102,19 +111,30 @@ class Training:
     unsaved: bool
 
     def __init__(self, config: RunConfig, dataset: DatasetManifest, run_dir: Path, signals: list[int]) -> None:
-        self.config, self.dataset, self.run_dir, self.signals = config, dataset, run_dir, signals
+        self.config, self.dataset, self.run_dir = config, dataset, run_dir
+        self.received = self.signals = signals
         self.train = config.train
         asked = config.model.condition
         names_of(asked, dataset)
         self.device = _configure_runtime(self.train)
+        worker = this_worker()
+        self.strategy = distribution.strategy_for(self.train, worker.count)
+        self.team = Team(worker, self.strategy)
         in_parts = Recovery.load(run_dir, {}).applied(config)  # after running out of memory, smaller ones
-        self.pictures = start_up.placed_pictures(in_parts, dataset)
+        replicas = self.strategy.num_replicas_in_sync if self.strategy else 1
+        self.pictures = start_up.placed_pictures(in_parts, dataset, replicas)
         self.condition = Condition.of(asked, dataset, self.pictures.values) if asked else None
         self.scorer = self._scorer()
-        self._start()
+        with self.team.together():
+            self.team.require_same(artifacts.digest_of([config.to_json()["model"], config.to_json()["train"]]))
+            self._start()
 
     def run(self, report_progress: ReportProgress) -> Checkpoint:
         """Train to the end, going back to the newest checkpoint with what `Recovery` changes where that is needed."""
+        with self.team.together():
+            return self._run(report_progress)
+
+    def _run(self, report_progress: ReportProgress) -> Checkpoint:
         while True:
             try:
                 with self._read_ahead() as self.ahead:
@@ -122,8 +142,15 @@ class Training:
             except _NotFinite as error:
                 self.recovery = self.recovery.after_divergence(self.images_seen, str(error), self.train, self.run_dir)
             except _OutOfMemory as error:
-                self.recovery = self.recovery.with_smaller_parts(self.images_seen, str(error), self.train)
-            self.recovery.write(self.run_dir)
+                if not self.team.is_alone:
+                    raise ConfigError(
+                        f"out of memory at {self.images_seen / 1000:g} kimg on {self.team.worker} ({error}); set "
+                        "train.micro_batch in the command of every worker"
+                    ) from None
+                replicas = self.strategy.num_replicas_in_sync if self.strategy else 1
+                self.recovery = self.recovery.with_smaller_parts(self.images_seen, str(error), self.train, replicas)
+            if self.team.is_chief:
+                self.recovery.write(self.run_dir)
             if self.signals:
                 raise self._interrupted()
             del self.gan  # before the next one takes its memory
@@ -132,8 +159,10 @@ class Training:
 
     def _to_the_end(self, report_progress: ReportProgress) -> Checkpoint:
         while True:
+            self._agree()
             if self.snapshot_due and not self.signals:
                 self._snapshot()
+                self._follow_chief()
             is_over = not self.snapshot_due and (self.watch.stopped_early or self.step == self.train.total_steps)
             is_due = self._due(self.train.checkpoint_every_kimg) or self.watch.is_best(self.images_seen)
             if self.unsaved and (is_due or is_over or self.signals):
@@ -151,12 +180,14 @@ class Training:
     def _start(self) -> None:
         """Build the networks and go to the newest checkpoint, or to the start where there is none."""
         keras.utils.set_random_seed(self.train.seed)
-        self.checkpoint = latest_checkpoint(self.run_dir)
+        self.checkpoint = self._newest_checkpoint()
         progress = load_manifest(self.checkpoint).fields["progress"] if self.checkpoint else {}
-        self.recovery = Recovery.load(self.run_dir, progress)
+        recovery = Recovery.load(self.run_dir, progress)
+        self.recovery = Recovery.from_json(self.team.from_chief(recovery.to_json()))
         normalization = Normalization.from_json(self.dataset.normalization)
         table = self.pictures.table if isinstance(self.pictures, DevicePictures) else None
-        self.gan = Gan(self.recovery.applied(self.config), normalization, self.condition, table)
+        with distribution.scope(self.strategy):
+            self.gan = Gan(self.recovery.applied(self.config), normalization, self.condition, table)
         self.step, self.unsaved = 0, False
         self.transferred: dict[str, str] = progress.get("transferred", {})
         if self.checkpoint is None and self.train.transfer:
@@ -175,13 +206,35 @@ class Training:
         if self.watch.best is not None and not is_whole(self.run_dir, self.watch.best.images):
             _LOG.warning("the best checkpoint is missing or damaged; the next snapshot takes its place")
             self.watch.best = None
-        if self.step and self.snapshot_due:
-            forget_snapshot(self.run_dir, self.images_seen)
-        self.log = RunLog(self.run_dir, self.images_seen)
-        vitals.note_process(self.run_dir, self.device, self.train.precision)
+        self._follow_chief()
+        if self.team.is_chief:
+            if self.step and self.snapshot_due:
+                forget_snapshot(self.run_dir, self.images_seen)
+            vitals.note_process(self.run_dir, self.device, self.train.precision)
+        self.log = RunLog(self.run_dir, self.images_seen) if self.team.is_chief else None
         self.pace = Pace(self.train.steps_per_execution)
         self.started = self.rate_started = time.monotonic()
         self.rate_step = self.step
+
+    def _newest_checkpoint(self) -> Checkpoint | None:
+        newest = latest_checkpoint(self.run_dir) if self.team.is_chief else None
+        images = self.team.from_chief(newest and newest.images_seen)
+        if self.team.is_chief or images is None:
+            return newest
+        return Checkpoint(self.run_dir, images, checkpoint_folder(self.run_dir, images))
+
+    def _agree(self) -> None:
+        """Stop when any worker is told to, and make as many steps a call as the slowest of them."""
+        if not self.team.is_alone:
+            heard, steps = zip(*self.team.exchange([self.received[:1], self.pace.steps]), strict=True)
+            self.signals, self.pace.steps = [number for one in heard for number in one], min(steps)
+
+    def _follow_chief(self) -> None:
+        """Take over what the chief made of a snapshot, or of the files that it found."""
+        if not self.team.is_alone:
+            own = [self.snapshot_due, self.unsaved, self.watch.to_json()]
+            self.snapshot_due, self.unsaved, watch = self.team.from_chief(own)
+            self.watch = Watch.from_json(self.train, watch)
 
     def _interrupted(self) -> Interrupted:
         name = signal.Signals(self.signals[0]).name
@@ -274,13 +327,16 @@ class Training:
         figures |= vitals.memory()
         self.rate_started, self.rate_step = now, self.step
         warned = self.watch.logged(figures["loss_d"], images_before, self.images_seen)
-        self.log.metrics({"images": self.images_seen, **figures, **warned, "seconds": self.seconds})
+        if self.log is not None:
+            self.log.metrics({"images": self.images_seen, **figures, **warned, "seconds": self.seconds})
         total = self.train.total_steps * self.train.batch_size
         report_progress(Progress("train", self.images_seen, total, "images", figures))
 
     def _snapshot(self) -> None:
         """Write the fixed-latent grid and, unless it is off, the score; at a signal nothing, and it stays due."""
         self._check_weights()
+        if self.log is None:
+            return
         self.gan.settle_average()
         columns, conditions = (self.condition and self.condition.grid()) or (GRID_COLUMNS, None)
         count = GRID_COUNT if conditions is None else len(conditions)
@@ -318,7 +374,7 @@ class Training:
         return render(self.gan.averaged, latent, self.gan.normalization, conditions)
 
     def _scorer(self) -> SnapshotScorer | None:
-        count = self.config.eval.snapshot_score_count
+        count = self.config.eval.snapshot_score_count if self.team.is_chief else 0
         return SnapshotScorer(load_images(self.dataset, "train", 2 * count)) if count else None
 
     def _save(self) -> Checkpoint:
@@ -335,9 +391,11 @@ class Training:
         }
         if self.transferred:
             progress["transferred"] = self.transferred
-        return save_checkpoint(
-            self.run_dir, self.config, self.images_seen, state, progress, self.gan.normalization, self.condition
-        )
+        if self.team.is_chief:
+            about = progress, self.gan.normalization, self.condition
+            save_checkpoint(self.run_dir, self.config, self.images_seen, state, *about)
+        self.team.wait()
+        return Checkpoint(self.run_dir, self.images_seen, checkpoint_folder(self.run_dir, self.images_seen))
 
 
 def _check_finite(figures: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gan_core import models
+from gan_core import distribution, models
 from gan_core.augment import augment
 from gan_core.config import RunConfig
 from gan_core.losses import LOSSES
@@ -41,6 +41,8 @@ class Updates:
         self.generator, self.discriminator = generator, discriminator
         self.loss = LOSSES[train.loss]
         self.normalization = normalization
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        self._pictures = (train.micro_batch or train.batch_size) // replicas  # real ones at once, of a replica
         self._has_tanh_range = normalization == models.tanh_normalization(config.data.channels)
         self._penalty_weight = Schedule(
             train.penalty_weight, train.penalty_weight * train.penalty_weight_end, train.schedule_kimg * 1000
@@ -52,13 +54,19 @@ class Updates:
         # The first part draws what a batch in one piece does.
         return seed + tf.stack([tf.zeros([], tf.int64), tf.cast(part, tf.int64)])
 
-    def seen(self, images: Tensor, step: Tensor) -> Tensor:
-        """Normalize uint8 [n, H, W, C], and mirror each picture with probability 1/2 where `data.flip` is "train"."""
+    def seen(self, images: Tensor, step: Tensor, parts: int = 1) -> Tensor:
+        """Normalize uint8 [n, H, W, C], and mirror each picture with probability 1/2 where `data.flip` is "train".
+
+        A replica's images are its share of each of so many parts of the batch.
+        """
         real = tf.cast(images, tf.float32) * self.normalization.scale + self.normalization.offset
         if self.data.flip != "train":
             return real
-        heads = tf.random.stateless_uniform([images.shape[0], 1, 1, 1], self.seed(FLIPS, step)) < 0.5
-        return tf.where(heads, tf.reverse(real, [2]), real)
+        seed = self.seed(FLIPS, step)
+        coins = distribution.drawn(
+            lambda shape: tf.random.stateless_uniform(shape, seed), [images.shape[0], 1, 1, 1], groups=parts
+        )
+        return tf.where(coins < 0.5, tf.reverse(real, [2]), real)
 
     def logits(self, images: Tensor, strength: Tensor | float, seed: Tensor, condition: Tensor | None = None) -> Tensor:
         """Return what the discriminator thinks of augmented pictures, float32 [n, 1].
@@ -67,7 +75,8 @@ class Updates:
         """
         if condition is not None:
             condition = tf.tile(condition, [images.shape[0] // condition.shape[0], 1])
-        return self.discriminator(models.inputs(self._augmented(images, strength, seed), condition), training=True)
+        with distribution.grouped(images.shape[0] // self._pictures):
+            return self.discriminator(models.inputs(self._augmented(images, strength, seed), condition), training=True)
 
     def judge(
         self,

@@ -26,6 +26,7 @@ MAY_IMPORT = {
 NEEDS_TENSORFLOW = {
     "gan_core.augment",
     "gan_core.device_pictures",
+    "gan_core.distribution",
     "gan_core.events",
     "gan_core.features",
     "gan_core.gan",
@@ -37,6 +38,7 @@ NEEDS_TENSORFLOW = {
     "gan_core.schedules",
     "gan_core.start_up",
     "gan_core.step_means",
+    "gan_core.team",
     "gan_core.training",
     "gan_core.transfer",
     "gan_core.updates",

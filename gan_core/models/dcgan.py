@@ -10,7 +10,7 @@ from keras import layers
 
 from gan_core.config import DataConfig, ModelConfig
 from gan_core.models.conditional import ConditionalScale, condition_input, inputs, projected
-from gan_core.models.layers import LEAK, Pair, normal, pyramid, seeds_of
+from gan_core.models.layers import LEAK, Dropout, Pair, normal, pyramid, seeds_of
 from gan_core.models.spectral import spectral
 
 _INIT_STDDEV = 0.02  # Radford et al. 2016, section 4
@@ -91,7 +91,7 @@ def _discriminator(
         x = spectral(down, model, seeds)(x)
         x = layers.LeakyReLU(LEAK, dtype=policy, name=f"{name}_leaky")(x)
         if model.dropout:
-            x = layers.Dropout(model.dropout, seed=next(seeds), dtype=policy, name=f"{name}_dropout")(x)
+            x = Dropout(model.dropout, seed=next(seeds), dtype=policy, name=f"{name}_dropout")(x)
     x = layers.Flatten(dtype=policy)(x)
     linear = layers.Dense(1, kernel_initializer=_normal(seeds), dtype="float32", name="logit")
     logit = projected(spectral(linear, model, seeds)(x), x, condition, _INIT_STDDEV, model, seeds)

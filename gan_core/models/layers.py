@@ -7,12 +7,29 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from gan_core import distribution
 from gan_core.config import ModelConfig
 
 Pair = tuple[keras.Model, keras.Model]
 
 LEAK = 0.2  # slope of LeakyReLU below 0, in Radford et al. 2016 and in Huang et al. 2024
+
+
+class Dropout(keras.layers.Dropout):  # type: ignore[misc]  # Keras is untyped
+    """Keras' dropout; one of several replicas drops what one device would drop of its pictures."""
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Drop, and scale the others up."""
+        if not (training and distribution.is_shared()):
+            return super().call(inputs, training=training)
+
+        def kept(shape: Any) -> Any:
+            ones = tf.ones(shape, inputs.dtype)
+            return keras.random.dropout(ones, self.rate, seed=self.seed_generator)
+
+        return inputs * distribution.drawn(kept, [tf.shape(inputs)[0], *inputs.shape[1:]])
 
 
 def pyramid(side: int, model: ModelConfig) -> tuple[list[int], list[int]]:

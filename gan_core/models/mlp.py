@@ -11,7 +11,7 @@ from keras import layers
 
 from gan_core.config import DataConfig, ModelConfig
 from gan_core.models.conditional import beside_latent, condition_input, inputs, projected
-from gan_core.models.layers import LEAK, Pair, fan_in_normal, seeds_of
+from gan_core.models.layers import LEAK, Dropout, Pair, fan_in_normal, seeds_of
 from gan_core.models.spectral import spectral
 
 _WIDTH_IN_BASE_CHANNELS = 16
@@ -72,7 +72,7 @@ def _discriminator(
         x = spectral(layers.Dense(width, kernel_initializer=kernel, dtype=policy, name=name), model, seeds)(x)
         x = layers.LeakyReLU(LEAK, dtype=policy, name=f"{name}_leaky")(x)
         if model.dropout:
-            x = layers.Dropout(model.dropout, seed=next(seeds), dtype=policy, name=f"{name}_dropout")(x)
+            x = Dropout(model.dropout, seed=next(seeds), dtype=policy, name=f"{name}_dropout")(x)
     linear = layers.Dense(1, kernel_initializer=fan_in_normal(1.0, seeds), dtype="float32", name="logit")
     logit = projected(spectral(linear, model, seeds)(x), x, condition, 1 / math.sqrt(width), model, seeds)
     return keras.Model(inputs(image, condition), logit, name="discriminator")

@@ -52,8 +52,8 @@ class SpectralNormalization(keras.layers.Wrapper):  # type: ignore[misc]  # Kera
             shape=self.layer.kernel.shape[-1:],
             initializer=keras.initializers.RandomNormal(0.0, 1.0, seed=self._seed),
             trainable=False,
-            # It follows from the weights alone, so all replicas of a distributed step compute the same.
-            aggregation="only_first_replica",
+            # It follows from the weights alone: each replica of a distributed step computes it for its own copy.
+            aggregation="none",
             name="u",
         )
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gan_core.errors import ConfigError
@@ -7,7 +9,7 @@ from gan_core.placement import MIB, Choice, Room, choose, mib, refuse_training_w
 
 
 def room(
-    pictures: float = 100, training: float = 300, host: float | None = 4000, gpu: float | None = None, **more: bool
+    pictures: float = 100, training: float = 300, host: float | None = 4000, gpu: float | None = None, **more: Any
 ) -> Room:
     """Return what is needed and free, given in MiB."""
     host_free = None if host is None else round(host * MIB)
@@ -24,6 +26,7 @@ def room(
         (room(gpu=500, host=99, has_gpu=True), "stream"),
         (room(gpu=500, host=None, has_gpu=True), "device"),
         (room(gpu=None, has_gpu=True), "memory"),
+        (room(gpu=500, has_gpu=True, devices=2), "memory"),
         (room(host=251), "memory"),
         (room(host=250), "stream"),
         (room(host=None), "stream"),
@@ -102,6 +105,12 @@ def test_a_training_that_cannot_fit_is_refused() -> None:
         "train.micro_batch (now 32 pictures at once), train.batch_size (now 128) or model.base_channels (now 64), or "
         "free the memory that other programs hold"
     )
+
+
+def test_pictures_on_one_of_several_devices_are_refused() -> None:
+    """Each of them would need all pictures."""
+    with pytest.raises(ConfigError, match=r"placement=device is for one device, and 2 share each batch"):
+        choose("device", room(gpu=4000, has_gpu=True, devices=2))
 
 
 def test_mib() -> None:

@@ -1,0 +1,119 @@
+"""Steps on one device and on two virtual ones, compared, in a process of their own. Run by test_distribution.py.
+
+Usage: python -m tests.gan_core.replica_process CASE
+
+Prints a JSON object: what differs between the two, and between the replicas.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gan_core import distribution
+from gan_core.config import DataConfig, ModelConfig, RunConfig, TrainConfig
+from gan_core.gan import Gan
+
+_BATCH = 8
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "whole batch": (
+        {"name": "dcgan", "dropout": 0.2},
+        {
+            "loss": "hinge",
+            "penalty": "r1",
+            "penalty_every": 2,
+            "augment": ("color", "translation"),
+            "augment_target": 0.6,
+            "augment_kimg": 0.1,
+        },
+    ),
+    "in parts": (
+        {"name": "mlp", "dropout": 0.3, "spectral_norm": True},
+        {
+            "loss": "relativistic",
+            "penalty": "r1+r2",
+            "penalty_every": 2,
+            "micro_batch": 4,
+            "augment": ("cutout",),
+            "schedule_kimg": 0.04,
+            "beta2_end": 0.9,
+            "learning_rate_end": 0.1,
+        },
+    ),
+    "between pictures": ({"name": "mlp", "dropout": 0.0}, {"loss": "wgan-gp", "penalty": "gp", "freeze_d": 1}),
+    "float16": ({"name": "mlp", "dropout": 0.2}, {"loss": "bce", "precision": "mixed_float16"}),
+}
+
+
+def config(case: str) -> RunConfig:
+    """Return a config for batches of 8 pictures of 28x28."""
+    model, train = CASES[case]
+    return RunConfig(
+        preset="test",
+        data=DataConfig(resolution=28, channels=1),
+        model=ModelConfig(base_channels=4, latent_size=8, **model),
+        train=TrainConfig(batch_size=_BATCH, devices="all", learning_rate_g=1e-3, learning_rate_d=1e-3, **train),
+    )
+
+
+def trained(gan: Gan, state: dict[str, Any], images: Any) -> tuple[dict[str, float], dict[str, Any]]:
+    """Return the means and the state after steps from `state`; with one step a call, and then with all others."""
+    gan.restore(state)
+    gan.train_steps(images[:1], tf.constant(0, tf.int64))
+    gan.train_steps(images[1:], tf.constant(1, tf.int64))
+    measured = gan.measured(len(images))
+    gan.settle_average()
+    return measured, gan.state()
+
+
+def main() -> None:
+    """Compare."""
+    case = sys.argv[1]
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    tf.config.experimental.enable_op_determinism()
+    asked = config(case)
+    keras.utils.set_random_seed(0)
+    strategy = distribution.strategy_for(asked.train)
+    assert strategy is not None
+    with distribution.scope(strategy):
+        two = Gan(asked)
+    one = Gan(asked)
+    state = one.state()
+    if case == "float16":  # so large that the first steps are skipped
+        state |= {f"optimizer_{owner}/003": np.float32(2.0**19) for owner in "gd"}
+    two.restore(state)
+    taken = two.state()
+    images = np.random.default_rng(0).integers(0, 256, (4, _BATCH, 28, 28, 1), np.uint8)
+    measured, expected = trained(one, state, images)
+    means, found = trained(two, state, images)
+    copies = [
+        [copy.numpy() for copy in strategy.experimental_local_results(getattr(variable, "_value", variable))]
+        for variable in two._variables().values()
+    ]
+    seen = {
+        "replicas": strategy.num_replicas_in_sync,
+        "restored": [name for name in state if not np.array_equal(state[name], taken[name])],
+        "names": sorted(expected.keys() ^ found.keys()),
+        "means": {name: [value, means[name]] for name, value in measured.items()},
+        "state": {
+            name: float(np.abs(np.float64(value) - np.float64(found[name])).max(initial=0.0))
+            for name, value in expected.items()
+        },
+        "moved": sorted({name.split("/")[0] for name in expected if not np.array_equal(expected[name], state[name])}),
+        "copies": [len(each) for each in copies if len(each) != 2],
+        "unequal": sum(not np.array_equal(*each) for each in copies),
+        "scales": [float(state["optimizer_g/003"]), float(expected["optimizer_g/003"]), float(found["optimizer_g/003"])]
+        if case == "float16"
+        else [],
+    }
+    sys.stdout.write(json.dumps(seen))
+
+
+if __name__ == "__main__":
+    main()
