@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 
 import tensorflow as tf
@@ -9,7 +10,7 @@ import tensorflow as tf
 from gan_core import models
 from gan_core.advice import advice, cpu_flags, widths_that_cost
 from gan_core.conditions import names_of
-from gan_core.config import RunConfig
+from gan_core.config import RunConfig, TrainConfig
 from gan_core.dataset import Pictures, open_pictures, split_bytes
 from gan_core.device_pictures import DevicePictures
 from gan_core.free_memory import gpu_free_bytes, host_free_bytes
@@ -19,6 +20,25 @@ from gan_core.placement import Room, choose, mib, refuse_training_without_room
 from gan_core.transfer import freeze_lowest
 
 _LOG = logging.getLogger(__name__)
+
+
+def configure_runtime(train: TrainConfig) -> str:
+    """Set TensorFlow up for one training, and return the name of the device that it will run on."""
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        with contextlib.suppress(RuntimeError):  # raised when the device is in use already
+            tf.config.experimental.set_memory_growth(gpu, True)
+    device = str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")) if gpus else "CPU"
+    if train.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    _LOG.info(
+        "training on %s, %s, %s XLA, %s kernels",
+        device,
+        train.precision,
+        "with" if train.xla else "without",
+        "deterministic" if train.deterministic else "the fastest",
+    )
+    return device
 
 
 def placed_pictures(config: RunConfig, dataset: DatasetManifest, replicas: int = 1) -> Pictures:

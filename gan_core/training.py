@@ -24,23 +24,21 @@ from gan_core.checkpoints import (
     load_state,
     save_checkpoint,
 )
-from gan_core.conditions import Array, Condition, names_of
-from gan_core.config import RunConfig, TrainConfig
-from gan_core.dataset import Images, Indices, load_images, shown_indices
+from gan_core.conditions import Condition, names_of
+from gan_core.config import RunConfig
+from gan_core.dataset import Indices, shown_indices
 from gan_core.device_pictures import DevicePictures
 from gan_core.errors import ConfigError, Interrupted
 from gan_core.events import histograms_of
 from gan_core.gan import Gan
-from gan_core.grids import grid
 from gan_core.handoff import Checkpoint, DatasetManifest
-from gan_core.metrics import SnapshotScorer
 from gan_core.normalization import Normalization
 from gan_core.pace import Pace
 from gan_core.progress import Progress, ReportProgress, silent
 from gan_core.read_ahead import ReadAhead
 from gan_core.recovery import Recovery
 from gan_core.runlog import RunLog, forget_snapshot
-from gan_core.sampling import GRID_COLUMNS, GRID_COUNT, latents, render
+from gan_core.snapshots import Snapshots
 from gan_core.team import Team
 from gan_core.termination import collected_signals, refused_writes
 from gan_core.transfer import transfer
@@ -48,7 +46,6 @@ from gan_core.watch import Watch
 from gan_core.workers import this_worker
 
 _LOG = logging.getLogger(__name__)
-_RENDERED_AT_ONCE = 256  # pictures between two looks at the signals
 
 
 class _NotFinite(Exception):
@@ -116,7 +113,7 @@ class Training:
         self.train = config.train
         asked = config.model.condition
         names_of(asked, dataset)
-        self.device = _configure_runtime(self.train)
+        self.device = start_up.configure_runtime(self.train)
         worker = this_worker()
         self.strategy = distribution.strategy_for(self.train, worker.count)
         self.team = Team(worker, self.strategy)
@@ -124,7 +121,7 @@ class Training:
         replicas = self.strategy.num_replicas_in_sync if self.strategy else 1
         self.pictures = start_up.placed_pictures(in_parts, dataset, replicas)
         self.condition = Condition.of(asked, dataset, self.pictures.values) if asked else None
-        self.scorer = self._scorer()
+        self.snapshots = Snapshots(config, dataset, self.condition) if self.team.is_chief else None
         with self.team.together():
             self.team.require_same(artifacts.digest_of([config.to_json()["model"], config.to_json()["train"]]))
             self._start()
@@ -335,18 +332,17 @@ class Training:
     def _snapshot(self) -> None:
         """Write the fixed-latent grid and, unless it is off, the score; at a signal nothing, and it stays due."""
         self._check_weights()
-        if self.log is None:
+        if self.log is None or self.snapshots is None:
             return
         self.gan.settle_average()
-        columns, conditions = (self.condition and self.condition.grid()) or (GRID_COLUMNS, None)
-        count = GRID_COUNT if conditions is None else len(conditions)
-        fixed, score = self._generated(range(count), conditions), self._score()
-        if self.signals:
+        taken = self.snapshots.take(self.gan, self.signals)
+        if taken is None:
             return
+        picture, score = taken
         if not self.log.shows_real:
-            self.log.real(grid(load_images(self.dataset, "train", GRID_COUNT), GRID_COLUMNS))
-        self.log.snapshot(self.images_seen, grid(fixed, columns), histograms_of(self.gan))
-        if score is not None:
+            self.log.real(self.snapshots.real())
+        self.log.snapshot(self.images_seen, picture, histograms_of(self.gan))
+        if score:
             self.log.score({"images": self.images_seen, **score, **self.watch.scored(self.images_seen, score)})
         self.snapshot_due, self.unsaved = False, self.step > 0
 
@@ -354,28 +350,6 @@ class Training:
         # A loss need not show them: on a CPU, ReLU makes 0 of NaN.
         if not self.gan.is_finite():
             _check_finite(self.gan.state())
-
-    def _score(self) -> dict[str, float] | None:
-        """Return the score on the way; None where it is off, or when a signal comes meanwhile."""
-        if self.scorer is None:
-            return None
-        end = self.config.eval.seed + self.config.eval.snapshot_score_count
-        parts = []
-        for start in range(self.config.eval.seed, end, _RENDERED_AT_ONCE):
-            if self.signals:
-                return None
-            parts.append(self._generated(range(start, min(start + _RENDERED_AT_ONCE, end))))
-        return self.scorer.score(np.concatenate(parts))
-
-    def _generated(self, seeds: range, conditions: Array | None = None) -> Images:
-        latent = latents(seeds, self.config.model.latent_size)
-        if self.condition and conditions is None:
-            conditions = self.condition.drawn(seeds)
-        return render(self.gan.averaged, latent, self.gan.normalization, conditions)
-
-    def _scorer(self) -> SnapshotScorer | None:
-        count = self.config.eval.snapshot_score_count if self.team.is_chief else 0
-        return SnapshotScorer(load_images(self.dataset, "train", 2 * count)) if count else None
 
     def _save(self) -> Checkpoint:
         self.gan.settle_average()
@@ -402,22 +376,3 @@ def _check_finite(figures: Any) -> None:
     what = guards.first_not_finite(figures)
     if what is not None:
         raise _NotFinite(what)
-
-
-def _configure_runtime(train: TrainConfig) -> str:
-    """Set TensorFlow up for one training, and return the name of the device that it will run on."""
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        with contextlib.suppress(RuntimeError):  # raised when the device is in use already
-            tf.config.experimental.set_memory_growth(gpu, True)
-    device = str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")) if gpus else "CPU"
-    if train.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    _LOG.info(
-        "training on %s, %s, %s XLA, %s kernels",
-        device,
-        train.precision,
-        "with" if train.xla else "without",
-        "deterministic" if train.deterministic else "the fastest",
-    )
-    return device

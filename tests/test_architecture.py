@@ -36,6 +36,7 @@ NEEDS_TENSORFLOW = {
     "gan_core.runlog",
     "gan_core.sampling",
     "gan_core.schedules",
+    "gan_core.snapshots",
     "gan_core.start_up",
     "gan_core.step_means",
     "gan_core.team",

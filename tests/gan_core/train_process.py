@@ -26,7 +26,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from gan_core import artifacts, pace, runlog, training
+from gan_core import artifacts, pace, runlog, snapshots
 from gan_core.config import load_config
 from gan_core.errors import FaceloomError
 from gan_core.gan import Gan
@@ -121,7 +121,7 @@ MOMENTS: dict[str, Callable[[], None]] = {
     **{f"in checkpoint write {n}": functools.partial(at_call, np, "savez", n, half_written_state) for n in (1, 2)},
     **{f"in snapshot {n}": functools.partial(at_call, Image.Image, "save", n, kill) for n in (1, 2)},
     "on a full disk": lambda: at_call(np, "savez", 2, full_disk),
-    "terminated in a snapshot": lambda: at_call(training, "render", 3, terminate),
+    "terminated in a snapshot": lambda: at_call(snapshots, "render", 3, terminate),
     "in a step": lambda: at_call(StepHook, "call", 4, kill),
     "in a checkpoint write": lambda: at_call(np, "savez", 2, half_written_state),
     "before the checkpoint's rename": lambda: at_call(artifacts, "discard", 3, kill),
