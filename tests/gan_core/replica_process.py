@@ -24,10 +24,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "whole batch": (
         {"name": "dcgan", "dropout": 0.2},
         {
-            "loss": "hinge",
+            "loss": "bce",
             "penalty": "r1",
             "penalty_every": 2,
-            "augment": ("color", "translation"),
+            "augment": ("color",),  # those that fill with 0 leave the sign of a bias, as of rounding, to LeakyReLU
             "augment_target": 0.6,
             "augment_kimg": 0.1,
         },
@@ -46,8 +46,11 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
     "between pictures": ({"name": "mlp", "dropout": 0.0}, {"loss": "wgan-gp", "penalty": "gp", "freeze_d": 1}),
+    "skipped": ({"name": "mlp", "dropout": 0.2}, {"loss": "bce", "precision": "mixed_float16"}),
     "float16": ({"name": "mlp", "dropout": 0.2}, {"loss": "bce", "precision": "mixed_float16"}),
 }
+
+SCALES = {"float16": 2.0**10, "skipped": 2.0**40}  # of the loss: no step is skipped, or each
 
 
 def config(case: str) -> RunConfig:
@@ -85,8 +88,8 @@ def main() -> None:
         two = Gan(asked)
     one = Gan(asked)
     state = one.state()
-    if case == "float16":  # so large that the first steps are skipped
-        state |= {f"optimizer_{owner}/003": np.float32(2.0**19) for owner in "gd"}
+    if case in SCALES:
+        state |= {f"optimizer_{owner}/003": np.float32(SCALES[case]) for owner in "gd"}
     two.restore(state)
     taken = two.state()
     images = np.random.default_rng(0).integers(0, 256, (4, _BATCH, 28, 28, 1), np.uint8)
@@ -109,7 +112,7 @@ def main() -> None:
         "copies": [len(each) for each in copies if len(each) != 2],
         "unequal": sum(not np.array_equal(*each) for each in copies),
         "scales": [float(state["optimizer_g/003"]), float(expected["optimizer_g/003"]), float(found["optimizer_g/003"])]
-        if case == "float16"
+        if case in SCALES
         else [],
     }
     sys.stdout.write(json.dumps(seen))

@@ -71,7 +71,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> DatasetManifest:
     return make_dataset(tmp_path_factory.mktemp("data") / "tiny", count=36)
 
 
-@pytest.mark.parametrize("case", ["whole batch", "in parts", "between pictures", "float16"])
+@pytest.mark.parametrize("case", ["whole batch", "in parts", "between pictures", "float16", "skipped"])
 def test_two_devices_make_the_steps_of_one(case: str) -> None:
     """Four steps on halves of the batch give the means and the state of four on the whole, up to rounding.
 
@@ -82,15 +82,17 @@ def test_two_devices_make_the_steps_of_one(case: str) -> None:
     seen = compared(case)
     assert seen["replicas"] == 2
     assert (seen["restored"], seen["names"], seen["copies"], seen["unequal"]) == ([], [], [], 0)
-    assert {"averaged", "discriminator", "generator", "optimizer_d", "optimizer_g"} <= set(seen["moved"])
+    weights = set() if case == "skipped" else {"averaged", "generator"}
+    assert {*weights, "discriminator", "optimizer_d", "optimizer_g"} <= set(seen["moved"])
     assert {name: pair[1] for name, pair in seen["means"].items()} == {
         name: pytest.approx(pair[0], rel=1e-3, abs=1e-4) for name, pair in seen["means"].items()
     }
     # The sums of gradients that are 0 but for rounding move the bias of a logit by what Adam makes of their signs.
-    assert {name: off for name, off in seen["state"].items() if off > 2e-4} == {}
-    if case == "float16":
-        before, one, two = seen["scales"]
-        assert before / 16 < one == two < before
+    # Those of float16 are rounded to three digits, and so may change sides in each of four steps of 1e-3.
+    allowed = 4e-3 if case == "float16" else 2e-4
+    assert {name: off for name, off in seen["state"].items() if off > allowed} == {}
+    if case == "skipped":  # four times, by both networks and all replicas
+        assert seen["scales"] == [2.0**40, 2.0**36, 2.0**36]
 
 
 def test_a_run_moves_between_one_device_and_two(tmp_path: Path, dataset: DatasetManifest) -> None:
