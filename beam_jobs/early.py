@@ -1,6 +1,6 @@
 """The first thing that a preparation does: to start its processes, where the source seems to have work for them.
 
-To look at the source properly takes a tenth of a second for the imports alone, and 25 microseconds a picture.
+To look at the source properly takes a tenth of a second for the imports alone, and 20 microseconds a picture.
 """
 
 from __future__ import annotations
