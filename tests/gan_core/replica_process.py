@@ -1,8 +1,8 @@
 """Steps on one device and on two virtual ones, compared, in a process of their own. Run by test_distribution.py.
 
-Usage: python -m tests.gan_core.replica_process CASE
+Usage: python -m tests.gan_core.replica_process
 
-Prints a JSON object: what differs between the two, and between the replicas.
+Prints a JSON object: for each case, what differs between the two, and between the replicas.
 """
 
 from __future__ import annotations
@@ -74,16 +74,10 @@ def trained(gan: Gan, state: dict[str, Any], images: Any) -> tuple[dict[str, flo
     return measured, gan.state()
 
 
-def main() -> None:
-    """Compare."""
-    case = sys.argv[1]
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    tf.config.experimental.enable_op_determinism()
+def compared(case: str, strategy: tf.distribute.Strategy) -> dict[str, Any]:
+    """Return what differs in a case."""
     asked = config(case)
     keras.utils.set_random_seed(0)
-    strategy = distribution.strategy_for(asked.train)
-    assert strategy is not None
     with distribution.scope(strategy):
         two = Gan(asked)
     one = Gan(asked)
@@ -99,7 +93,7 @@ def main() -> None:
         [copy.numpy() for copy in strategy.experimental_local_results(getattr(variable, "_value", variable))]
         for variable in two._variables().values()
     ]
-    seen = {
+    return {
         "replicas": strategy.num_replicas_in_sync,
         "restored": [name for name in state if not np.array_equal(state[name], taken[name])],
         "names": sorted(expected.keys() ^ found.keys()),
@@ -115,7 +109,16 @@ def main() -> None:
         if case in SCALES
         else [],
     }
-    sys.stdout.write(json.dumps(seen))
+
+
+def main() -> None:
+    """Compare in all cases: to start TensorFlow takes longer than one of them."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    tf.config.experimental.enable_op_determinism()
+    strategy = distribution.strategy_for(TrainConfig(batch_size=_BATCH, devices="all"))
+    assert strategy is not None
+    sys.stdout.write(json.dumps({case: compared(case, strategy) for case in CASES}))
 
 
 if __name__ == "__main__":

@@ -32,14 +32,6 @@ def python(*arguments: str, environment: dict[str, str] | None = None) -> subpro
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=200, check=False)
 
 
-def compared(case: str) -> dict[str, Any]:
-    """Return what a case of replica_process.py says."""
-    done = python("tests.gan_core.replica_process", case)
-    assert done.returncode == 0, done.stderr[-3000:]
-    seen: dict[str, Any] = json.loads(done.stdout)
-    return seen
-
-
 def assert_same_run(expected: Path, found: Path) -> None:
     """Compare the last state and the logs of two runs, within what the order of additions changes."""
     states = []
@@ -71,15 +63,24 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> DatasetManifest:
     return make_dataset(tmp_path_factory.mktemp("data") / "tiny", count=36)
 
 
+@pytest.fixture(scope="module")
+def compared() -> dict[str, Any]:
+    """What replica_process.py says of each of its cases."""
+    done = python("tests.gan_core.replica_process")
+    assert done.returncode == 0, done.stderr[-3000:]
+    seen: dict[str, Any] = json.loads(done.stdout)
+    return seen
+
+
 @pytest.mark.parametrize("case", ["whole batch", "in parts", "between pictures", "float16", "skipped"])
-def test_two_devices_make_the_steps_of_one(case: str) -> None:
+def test_two_devices_make_the_steps_of_one(case: str, compared: dict[str, Any]) -> None:
     """Four steps on halves of the batch give the means and the state of four on the whole, up to rounding.
 
     With batch normalisation, dropout, augmentations and their adapting strength, lazy and paired penalties, paired
     losses, parts of a batch, schedules, frozen layers, spectral normalisation and skipped steps. The replicas' copies
     are equal to the bit, and a state is restored to the bit.
     """
-    seen = compared(case)
+    seen = compared[case]
     assert seen["replicas"] == 2
     assert (seen["restored"], seen["names"], seen["copies"], seen["unequal"]) == ([], [], [], 0)
     weights = set() if case == "skipped" else {"averaged", "generator"}
