@@ -65,7 +65,7 @@ def _last_line(run_dir: Path, given: argparse.Namespace) -> dict[str, Any]:
 
 def _for_seconds(config: RunConfig, dataset: DatasetManifest, run_dir: Path, seconds: float) -> dict[str, Any]:
     """Train until SIGTERM, which this process sends itself when its time is over: the state is saved."""
-    threading.Thread(target=_stop_after, args=(seconds,), daemon=True).start()
+    threading.Thread(target=_stop_after, args=(seconds, run_dir / "metrics.jsonl"), daemon=True).start()
     with contextlib.suppress(Interrupted):
         train(config, dataset, run_dir)
     checkpoint = latest_checkpoint(run_dir)
@@ -74,9 +74,10 @@ def _for_seconds(config: RunConfig, dataset: DatasetManifest, run_dir: Path, sec
     return {"images": checkpoint.images_seen, "seconds": pace.process_seconds()}
 
 
-def _stop_after(seconds: float) -> None:
+def _stop_after(seconds: float, log: Path) -> None:
     time.sleep(max(0.0, seconds - pace.process_seconds()))
-    while signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # nobody listens yet: it would end the process
+    # Nobody listens yet, and the signal would end the process; or there is no step yet that could be saved.
+    while signal.getsignal(signal.SIGTERM) is signal.SIG_DFL or not log.exists():
         time.sleep(0.05)
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -236,6 +236,7 @@ def test_content_leaves_out_what_does_not_change_the_result() -> None:
         "model": ["condition"],
         "train": [
             "checkpoint_every_kimg",
+            "devices",
             "freeze_d",
             "keep_checkpoints",
             "patience_kimg",
