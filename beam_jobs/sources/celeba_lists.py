@@ -122,7 +122,9 @@ def _signs(line: str, count: int, separator: str) -> tuple[str, bytes] | None:
     name, _, rest = line.partition(separator)
     text = rest.replace("-1", "0").replace("  ", " ").strip()
     signs = text[::2].encode()
-    if "0" in rest or len(signs) != count or text[1::2] != separator * (count - 1) or signs.strip(b"01"):
+    if not name or "0" in rest or len(signs) != count or signs.strip(b"01"):
+        return None
+    if text[1::2] != separator * (count - 1):
         return None
     return name.partition(".")[0], signs.translate(_VALUES)
 

@@ -185,6 +185,7 @@ def test_celeba_lists_that_miss_pictures(tmp_path: Path) -> None:
         ("list_attr_celeba.txt", 4, "000002.jpg 1 0", "line 4: expected 1 or -1, got '0'"),
         ("list_attr_celeba.txt", 4, "000002.jpg 1 11", "line 4: expected 1 or -1, got '11'"),
         ("list_attr_celeba.txt", 4, "000002.jpg 1 --1", "line 4: expected 1 or -1, got '--1'"),
+        ("list_attr_celeba.txt", 4, " 1 -1", "line 4: expected 2, one for each attribute, got '1 values'"),
         ("list_attr_celeba.txt", 4, "000002.jpg 1-1", "line 4: expected 2, one for each attribute, got '1 values'"),
         (
             "list_landmarks_align_celeba.txt",
