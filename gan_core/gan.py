@@ -20,7 +20,7 @@ from gan_core.errors import ArtifactError
 from gan_core.normalization import Normalization
 from gan_core.schedules import Schedule, ema_decay
 from gan_core.transfer import freeze_lowest
-from gan_core.updates import LATENTS, Updates
+from gan_core.updates import LATENTS, Batch, Updates
 
 Tensor = Any
 State = dict[str, npt.NDArray[Any]]
@@ -69,6 +69,7 @@ class Gan:
         self.strength = tf.Variable(train.augment_strength, trainable=False, dtype=tf.float32, name="strength")
         self.signs = tf.Variable(tf.zeros([]), trainable=False, name="signs")
         self.updates = Updates(config, self.normalization, self.generator, self.discriminator)
+        self.is_simultaneous = train.updates == "simultaneous"
         self._parts = train.batch_size // train.micro_batch if train.micro_batch else 1
         self._step = distribution.on_replicas(self._train_step, xla=train.xla)
         side, channels = config.data.resolution, config.data.channels
@@ -103,7 +104,7 @@ class Gan:
             self._step(batch, first_step + tf.cast(index, tf.int64), condition)
 
     def _train_step(self, images: Tensor, step: Tensor, condition: Tensor | None) -> None:
-        """Update the discriminator, then the generator against the updated one, then the average."""
+        """Update the discriminator and the generator, one after the other or both at once, then the average."""
         self._set_schedules(step)
         images = distribution.share(images, self._parts)
         condition = None if condition is None else distribution.share(condition, self._parts)
@@ -130,59 +131,73 @@ class Gan:
         real, latents, strength = self.updates.seen(images, step), self._latents(images, step), self._strength()
         with tf.GradientTape() as tape:
             fake = self.generator(models.inputs(latents, condition), training=True)
-        scale = distribution.of_share(self.optimizer_d.scale_loss)
-        gradients, logits, loss_d = self.updates.judge(real, fake, step, 0, strength, scale, condition)
-        self._apply("gradient_norm_d", self.optimizer_d, gradients, self.discriminator.trainable_variables)
-
-        scale = distribution.of_share(self.optimizer_g.scale_loss)
-        slopes, loss_g = self.updates.convince(real, fake, step, 0, strength, scale, condition)
-        weights = self.generator.trainable_variables
-        gradients = tape.gradient(fake, weights, output_gradients=slopes)
-        self._apply("gradient_norm_g", self.optimizer_g, gradients, weights)
+        batch = Batch(real, fake, condition, strength, step)
+        scale_d, scale_g = self._scales()
+        if self.is_simultaneous:
+            gradients, logits, loss_d, slopes, loss_g = self.updates.both(batch, scale_d, scale_g)
+            self._apply_d(gradients)
+        else:
+            gradients, logits, loss_d = self.updates.judge(batch, scale_d)
+            self._apply_d(gradients)
+            slopes, loss_g = self.updates.convince(batch, scale_g)
+        self._apply_g(tape.gradient(fake, self.generator.trainable_variables, output_gradients=slopes))
         return logits, loss_d, loss_g
 
     def _in_parts(self, images: Tensor, step: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Do what `_whole_batch` does with one part of the batch in memory at a time, by the mean of their gradients.
 
-        Generated pictures are made twice, once for each network: to keep them would need the memory that this saves.
-        Batch normalisation and anything else that looks at a whole batch sees a part.
+        Alternating, generated pictures are made twice, once for each network: to keep them would need the memory that
+        this saves. Batch normalisation and anything else that looks at a whole batch sees a part.
         """
         parts, strength = self._parts, self._strength()
         real = tf.reshape(self.updates.seen(images, step, parts), [parts, -1, *images.shape[1:]])
         latents = tf.reshape(self._latents(images, step), [parts, -1, self.config.model.latent_size])
         conditions = None if condition is None else tf.reshape(condition, [parts, -1, condition.shape[1]])
-        weights = self.discriminator.trainable_variables
-        gradients, loss_d = [tf.zeros_like(weight) for weight in weights], tf.zeros([])
+        weights_d, weights_g = self.discriminator.trainable_variables, self.generator.trainable_variables
+        gradients_d, gradients_g = ([tf.zeros_like(one) for one in weights] for weights in (weights_d, weights_g))
+        loss_d, loss_g = tf.zeros([]), tf.zeros([])
         real_logits = tf.TensorArray(tf.float32, parts, element_shape=[real.shape[1], 1])
         fake_logits = tf.TensorArray(tf.float32, parts, element_shape=[real.shape[1], 1])
+        scale_d, scale_g = self._scales()
         for part in distribution.parts(parts):
             tf.autograph.experimental.set_loop_options(parallel_iterations=1)
             condition = None if conditions is None else conditions[part]
-            latent = distribution.after(latents[part], gradients)
-            fake = self.generator(models.inputs(latent, condition), training=True)
-            scale = distribution.of_share(self.optimizer_d.scale_loss)
-            more, logits, loss = self.updates.judge(real[part], fake, step, part, strength, scale, condition)
-            gradients = [one + other / parts for one, other in zip(gradients, more, strict=True)]
+            latent = distribution.after(latents[part], gradients_d)
+            with tf.GradientTape() as tape:
+                fake = self.generator(models.inputs(latent, condition), training=True)
+            batch = Batch(real[part], fake, condition, strength, step, part)
+            if self.is_simultaneous:
+                more, logits, loss, slopes, other_loss = self.updates.both(batch, scale_d, scale_g)
+                gradients_g = _sum(gradients_g, tape.gradient(fake, weights_g, output_gradients=slopes), parts)
+                loss_g += other_loss / parts
+            else:
+                more, logits, loss = self.updates.judge(batch, scale_d)
+            gradients_d = _sum(gradients_d, more, parts)
             loss_d += loss / parts
             real_logits = real_logits.write(part, logits[: real.shape[1]])
             fake_logits = fake_logits.write(part, logits[real.shape[1] :])
-        self._apply("gradient_norm_d", self.optimizer_d, gradients, weights)
+        self._apply_d(gradients_d)
 
-        weights = self.generator.trainable_variables
-        gradients, loss_g = [tf.zeros_like(weight) for weight in weights], tf.zeros([])
-        for part in distribution.parts(parts):
+        for part in distribution.parts(0 if self.is_simultaneous else parts):
             tf.autograph.experimental.set_loop_options(parallel_iterations=1)
             condition = None if conditions is None else conditions[part]
-            latent = distribution.after(latents[part], gradients)
+            latent = distribution.after(latents[part], gradients_g)
             with tf.GradientTape() as tape:
                 fake = self.generator(models.inputs(latent, condition), training=True)
-            scale = distribution.of_share(self.optimizer_g.scale_loss)
-            slopes, loss = self.updates.convince(real[part], fake, step, part, strength, scale, condition)
-            more = tape.gradient(fake, weights, output_gradients=slopes)
-            gradients = [one + other / parts for one, other in zip(gradients, more, strict=True)]
+            slopes, loss = self.updates.convince(Batch(real[part], fake, condition, strength, step, part), scale_g)
+            gradients_g = _sum(gradients_g, tape.gradient(fake, weights_g, output_gradients=slopes), parts)
             loss_g += loss / parts
-        self._apply("gradient_norm_g", self.optimizer_g, gradients, weights)
+        self._apply_g(gradients_g)
         return tf.concat([real_logits.concat(), fake_logits.concat()], 0), loss_d, loss_g
+
+    def _scales(self) -> list[Callable[[Tensor], Tensor]]:
+        return [distribution.of_share(optimizer.scale_loss) for optimizer in (self.optimizer_d, self.optimizer_g)]
+
+    def _apply_d(self, gradients: list[Tensor]) -> None:
+        self._apply("gradient_norm_d", self.optimizer_d, gradients, self.discriminator.trainable_variables)
+
+    def _apply_g(self, gradients: list[Tensor]) -> None:
+        self._apply("gradient_norm_g", self.optimizer_g, gradients, self.generator.trainable_variables)
 
     def _apply(self, norm: str, optimizer: keras.optimizers.Optimizer, gradients: list[Tensor], weights: Any) -> None:
         """Update weights by scaled gradients, and count the norm of these."""
@@ -316,3 +331,7 @@ def _adam(learning_rate: float, config: RunConfig) -> keras.optimizers.Optimizer
         adam.beta_2 = tf.Variable(train.beta2, trainable=False, dtype=tf.float32)
     # float16 gradients underflow below 6e-8; bfloat16 has the range of float32 and needs no scaling.
     return keras.optimizers.LossScaleOptimizer(adam) if train.precision == "mixed_float16" else adam
+
+
+def _sum(sums: list[Tensor], of_part: list[Tensor], parts: int) -> list[Tensor]:
+    return [one + other / parts for one, other in zip(sums, of_part, strict=True)]

@@ -155,6 +155,13 @@ class TrainConfig:
         0, "images in memory at once; their gradients are added up to those of a batch; 0 is all", low=0, high=65_536
     )
     loss: str = option("bce", "adversarial loss", choices=LOSS_NAMES)
+    updates: str = option(
+        "alternating",
+        "whether the generator learns from the discriminator's new weights, or both from the old ones, which saves a "
+        "quarter of the work",
+        choices=("alternating", "simultaneous"),
+        later=True,
+    )
     label_smoothing: float = option(0.1, "real labels are 1 minus this (one-sided; bce and minimax)", low=0.0, high=0.5)
     penalty: str = option("none", "penalty on the discriminator's gradients", choices=PENALTY_NAMES)
     penalty_weight: float = option(10.0, "weight of the penalty (gamma, lambda)", low=0.0, high=1e6)

@@ -20,6 +20,7 @@ from gan_core.gan import Gan
 from gan_core.handoff import Checkpoint
 from gan_core.progress import Progress
 from gan_core.transfer import transfer
+from gan_core.updates import Batch
 from tests.datasets import make_dataset
 
 CONFIG = RunConfig(
@@ -213,7 +214,7 @@ def test_no_gradient_of_frozen_layers_is_computed() -> None:
         images = tf.zeros([4, 32, 32, 3])
 
         def judge(gan: Gan = gan, images: tf.Tensor = images) -> object:
-            return gan.updates.judge(images, images, tf.constant(0, tf.int64), 0, 0.0, lambda loss: loss)
+            return gan.updates.judge(Batch(images, images, None, 0.0, tf.constant(0, tf.int64)), lambda loss: loss)
 
         operations = [operation.type for operation in tf.function(judge).get_concrete_function().graph.get_operations()]
         counts.append((operations.count("Conv2DBackpropFilter"), operations.count("Conv2DBackpropInput")))
