@@ -154,7 +154,7 @@ def train(own: Terminal, config: RunConfig, data_root: Path) -> None:
 
 @stage_command(
     "sample",
-    "Write pictures from the trained generator.\n\nA grid and the training's animation lie beside them.",
+    "Write pictures from the trained generator.\n\nA grid lies beside them.",
     "faceloom sample quickstart",
     "faceloom sample quickstart --count 1000 --seed 42 --format npz",
     "faceloom sample cifar10-conditional --class frog",

@@ -158,7 +158,7 @@ def _outcome(plan: Plan, scores: Mapping[str, Any]) -> dict[str, Any]:
     files = {
         "report": plan.place.of("report") / "index.html",
         "grid": samples / "grid.png",
-        "animation": samples / "training.gif",
+        "animation": plan.place.run_dir / "training.gif",
     }
     existing = {name: str(path) for name, path in files.items() if path.is_file()}
     return {"run_dir": str(plan.place.run_dir), **existing, "scores": dict(scores)}

@@ -196,7 +196,7 @@ def train(order: Order, report_progress: ReportProgress) -> StageResult:
 
 
 def sample(order: Order, report_progress: ReportProgress) -> StageResult:
-    """Write pictures from the trained generator, a grid and the training's animation."""
+    """Write pictures from the trained generator, and a grid."""
     place = locate(order)
     checkpoint = _checkpoint(order, place)
     _start_run(order, place)

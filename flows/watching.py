@@ -219,7 +219,10 @@ def _rate(lines: Sequence[Mapping[str, Any]]) -> float | None:
 
 
 def _best_and_last(lines: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Return measure -> last value and where it was best, in kimg; less is better for those with a floor."""
+    """Return measure -> last value and where it was best, in kimg; less is better for those with a floor.
+
+    What is not trained yet, at 0 kimg, is not the best.
+    """
     found: dict[str, dict[str, float]] = {}
     names = dict.fromkeys(key for line in lines for key in line)
     for name in names:
@@ -228,8 +231,9 @@ def _best_and_last(lines: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, fl
             continue
         found[name] = {"last": points[-1][0], "last_kimg": points[-1][1]}
         floors = [line[f"{name}_floor"] for line in lines if _is_number(line.get(f"{name}_floor"))]
-        if floors:
-            best, best_kimg = min(points)
+        trained = [point for point in points if point[1] > 0]
+        if floors and trained:
+            best, best_kimg = min(trained)
             found[name] |= {"best": best, "best_kimg": best_kimg, "floor": floors[-1]}
     return found
 

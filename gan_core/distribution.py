@@ -194,13 +194,6 @@ def after(tensor: Tensor, results: list[Tensor]) -> Tensor:
         return tf.identity(tensor)
 
 
-class Adam(keras.optimizers.Adam):  # type: ignore[misc]  # Keras is untyped
-    """Adam by gradients that are the same on all replicas already. Keras' own adds them up over the replicas."""
-
-    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
-        return grads_and_vars
-
-
 def _context() -> Any:
     """Return the context of this replica; None where there is only one, or where none runs."""
     context = tf.distribute.get_replica_context()

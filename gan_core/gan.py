@@ -12,20 +12,18 @@ import keras
 import numpy.typing as npt
 import tensorflow as tf
 
-from gan_core import distribution, models, step_means
+from gan_core import average, distribution, models, optimizers, step_means
 from gan_core.augment import adapted
 from gan_core.conditions import Condition
 from gan_core.config import RunConfig
 from gan_core.errors import ArtifactError
 from gan_core.normalization import Normalization
-from gan_core.schedules import Schedule, ema_decay
 from gan_core.transfer import freeze_lowest
 from gan_core.updates import LATENTS, Batch, Updates
 
 Tensor = Any
 State = dict[str, npt.NDArray[Any]]
 
-_SETTLE_BATCHES, _SETTLE_SIZE = 4, 64
 _ADAPT_STEPS = 4  # Karras et al. 2020 (arXiv:2006.06676), appendix D
 
 
@@ -61,8 +59,8 @@ class Gan:
         self.averaged, _ = models.build(*arguments)
         distribution.synchronize_norms(self.generator)
         freeze_lowest(self.discriminator, train.freeze_d)
-        self.optimizer_g = _adam(train.learning_rate_g, config)
-        self.optimizer_d = _adam(train.learning_rate_d, config)
+        self.optimizer_g = optimizers.adam(train.learning_rate_g, train)
+        self.optimizer_d = optimizers.adam(train.learning_rate_d, train)
         self.optimizer_g.build(self.generator.trainable_variables)
         self.optimizer_d.build(self.discriminator.trainable_variables)
         self.sums = tf.Variable(tf.zeros([step_means.SIZE]), trainable=False, name="sums")
@@ -105,14 +103,14 @@ class Gan:
 
     def _train_step(self, images: Tensor, step: Tensor, condition: Tensor | None) -> None:
         """Update the discriminator and the generator, one after the other or both at once, then the average."""
-        self._set_schedules(step)
+        optimizers.follow_schedules(self.optimizer_g, self.optimizer_d, self.config.train, step)
         images = distribution.share(images, self._parts)
         condition = None if condition is None else distribution.share(condition, self._parts)
         if self._parts == 1:
             logits, loss_d, loss_g = self._whole_batch(images, step, condition)
         else:
             logits, loss_d, loss_g = self._in_parts(images, step, condition)
-        self._average(step)
+        average.move(self.averaged, self.generator, self.config.train, step)
         real_logits, fake_logits = tf.split(logits, 2)
         if self.is_adaptive:
             self._adapt(real_logits, step)
@@ -223,56 +221,13 @@ class Gan:
             self.strength.assign(adapted(self.strength, mean_sign, train.augment_target, images, span_images))
             self.signs.assign(0.0)
 
-    def _set_schedules(self, step: Tensor) -> None:
-        """Give the optimizers what the schedules say, where there are any."""
-        train = self.config.train
-        span, shown = train.schedule_kimg * 1000, step * train.batch_size
-        for optimizer, rate in ((self.optimizer_g, train.learning_rate_g), (self.optimizer_d, train.learning_rate_d)):
-            adam = getattr(optimizer, "inner_optimizer", optimizer)
-            if span and train.learning_rate_end != 1:
-                adam.learning_rate.assign(Schedule(rate, rate * train.learning_rate_end, span).at(shown))
-            if span and train.beta2_end:
-                adam.beta_2.assign(Schedule(train.beta2, train.beta2_end, span).at(shown))
-
     def reset_learning_rates(self) -> None:
         """Give the optimizers this config's learning rates, where `restore` brought others."""
-        train = self.config.train
-        for optimizer, rate in ((self.optimizer_g, train.learning_rate_g), (self.optimizer_d, train.learning_rate_d)):
-            getattr(optimizer, "inner_optimizer", optimizer).learning_rate.assign(rate)
-
-    def _average(self, step: Tensor) -> None:
-        """Move the averaged generator's weights towards the trained one's."""
-        train = self.config.train
-        decay: Tensor = 0.0
-        if train.ema_halflife_kimg > 0:
-            images = train.ema_halflife_kimg * 1000
-            halflife = Schedule(images, images * train.ema_halflife_end, train.schedule_kimg * 1000)
-            shown = (step + 1) * train.batch_size
-            counted = tf.cast(step + 1, tf.float32) * train.batch_size
-            decay = ema_decay(halflife.at(shown), train.ema_rampup, counted, train.batch_size)
-        weights = self.generator.trainable_variables
-        for average, current in zip(self.averaged.trainable_variables, weights, strict=True):
-            average.assign(current + (average - current) * decay)
+        optimizers.reset(self.optimizer_g, self.optimizer_d, self.config.train)
 
     def settle_average(self) -> None:
-        """Measure the batch statistics of the averaged generator, for use outside of training.
-
-        Averaged weights make smaller activations than those they were averaged from, so neither the trained
-        generator's statistics nor their average fit them: the pictures come out grey. Measured on fixed latents, the
-        "standing statistics" of Brock et al. 2019 (arXiv:1809.11096), appendix E. Call before sampling and saving.
-        """
-        norms = [layer for layer in self.averaged.layers if isinstance(layer, keras.layers.BatchNormalization)]
-        momenta = [norm.momentum for norm in norms]
-        for index in range(_SETTLE_BATCHES):
-            for norm in norms:
-                norm.momentum = index / (index + 1)  # makes the moving average a plain mean
-            seed = tf.constant([0, index], tf.int64)
-            latents = tf.random.stateless_normal([_SETTLE_SIZE, self.config.model.latent_size], seed)
-            places = range(index * _SETTLE_SIZE, (index + 1) * _SETTLE_SIZE)
-            condition = tf.constant(self.condition.drawn(places)) if self.condition else None
-            self.averaged(models.inputs(latents, condition), training=True)
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        """Measure the batch statistics of the averaged generator; call before sampling and saving."""
+        average.settle(self.averaged, self.config.model.latent_size, self.condition)
 
     def measured(self, steps: int) -> dict[str, float]:
         """Return the means over the last `steps` steps, see `step_means.means_of`, and start the next means."""
@@ -282,13 +237,12 @@ class Gan:
 
     def _variables(self) -> dict[str, Any]:
         # By position: Keras numbers optimizers, and the seeds inside dropout, by what the process built before.
-        optimizers = {"optimizer_g": self.optimizer_g, "optimizer_d": self.optimizer_d}
         named: dict[str, Any] = {"sums": self.sums}
         if self.is_adaptive:
             named |= {"augment/strength": self.strength, "augment/signs": self.signs}
         for owner, network in self.networks.items():
             named |= {f"{owner}/{index:03d}/{v.name}": v for index, v in enumerate(network.variables)}
-        for owner, optimizer in optimizers.items():
+        for owner, optimizer in (("optimizer_g", self.optimizer_g), ("optimizer_d", self.optimizer_d)):
             named |= {f"{owner}/{index:03d}": v for index, v in enumerate(optimizer.variables)}
         return named
 
@@ -322,15 +276,6 @@ class Gan:
                     f"{name} has shape {state[name].shape} in the checkpoint, {tuple(variable.shape)} here"
                 )
             variable.assign(state[name])
-
-
-def _adam(learning_rate: float, config: RunConfig) -> keras.optimizers.Optimizer:
-    train = config.train
-    adam = distribution.Adam(learning_rate, train.beta1, train.beta2, epsilon=1e-8)
-    if train.schedule_kimg and train.beta2_end:
-        adam.beta_2 = tf.Variable(train.beta2, trainable=False, dtype=tf.float32)
-    # float16 gradients underflow below 6e-8; bfloat16 has the range of float32 and needs no scaling.
-    return keras.optimizers.LossScaleOptimizer(adam) if train.precision == "mixed_float16" else adam
 
 
 def _sum(sums: list[Tensor], of_part: list[Tensor], parts: int) -> list[Tensor]:

@@ -113,7 +113,8 @@ def _dominance(metrics: Log) -> list[str]:
 
 def _rising_distance(scores: Log) -> list[str]:
     values = [(charts.number(line, "swd"), charts.number(line, "kimg")) for line in scores.lines]
-    values = [pair for pair in values if math.isfinite(pair[0])]
+    # Before the start nothing is trained, and noise may be nearer than the first faces.
+    values = [pair for pair in values if math.isfinite(pair[0]) and pair[1] > 0]
     if not values or values[-1][0] <= _WORSENED * min(values)[0]:
         return []
     (best, when_best), (last, _) = min(values), values[-1]

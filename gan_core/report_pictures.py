@@ -148,7 +148,7 @@ def strip(snapshots: Sequence[Path], resolution: int) -> tuple[list[float], Pict
 def animated(snapshots: Sequence[Path], resolution: int) -> Picture | None:
     """Return the GIF of the first sixteen latent vectors, of as many frames as the budget allows; None without frames.
 
-    The whole grid's GIF, samples/training.gif, takes megabytes.
+    The whole grid's GIF, the run's training.gif, takes megabytes.
     """
     side = 4 * (resolution + _GAP_PIXELS) - _GAP_PIXELS
     for limit in (20, 14, 9, 5, 2):

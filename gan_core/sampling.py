@@ -19,7 +19,7 @@ from gan_core.checkpoints import load_condition, load_manifest, load_normalizati
 from gan_core.conditions import Array, Condition, chosen
 from gan_core.config import RunConfig
 from gan_core.dataset import Images
-from gan_core.grids import animation, grid, spread
+from gan_core.grids import grid
 from gan_core.handoff import Checkpoint, SampleSet
 from gan_core.normalization import Normalization
 from gan_core.progress import Progress, ReportProgress, silent
@@ -29,11 +29,10 @@ GRID_COUNT = 64
 # Kernels may round differently for different batch sizes, so pictures are always made this many at a time.
 _BATCH_SIZE = 32
 _FORMAT = 1
-_MAX_FRAMES = 60  # of the GIF: 15 seconds
 
 
 def sample(config: RunConfig, checkpoint: Checkpoint, report_progress: ReportProgress = silent) -> SampleSet:
-    """Publish `run_dir/samples/`: `eval.sample_count` pictures from the averaged generator, a grid, the training's GIF.
+    """Publish `run_dir/samples/`: `eval.sample_count` pictures from the averaged generator, and a grid.
 
     Picture i has seed `eval.seed` + i. As PNG files `pictures/seed00000000.png` or one `pictures.npz` with `images`
     (uint8 [N, H, W, C]) and `seeds` (int64 [N]). Of a conditional run, `eval.sample_class` or `eval.sample_attributes`
@@ -52,9 +51,6 @@ def sample(config: RunConfig, checkpoint: Checkpoint, report_progress: ReportPro
     if artifacts.find(final, "samples", digest) is None:
         with artifacts.publishing(final) as draft:
             _write_pictures(draft, config, checkpoint, condition, report_progress)
-            frames = sorted((checkpoint.run_dir / "snapshots").glob("[0-9]*.png"))
-            if frames:
-                animation([Image.open(frame) for frame in spread(frames, _MAX_FRAMES)], draft / "training.gif")
             artifacts.write_manifest(draft, "samples", digest, {**asked, "images_seen": checkpoint.images_seen})
     return SampleSet(final, evaluation.sample_count, evaluation.seed, checkpoint)
 

@@ -79,14 +79,14 @@ def age(run_dir: Path, seconds: float) -> None:
 
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Path:
-    """A run in training: two lines, three scores, two snapshots."""
+    """A run in training: two lines, two snapshots, three scores, the first of networks that learned nothing yet."""
     run_dir = make_run(tmp_path)
     (run_dir / ".training.lock").touch()
     artifacts.write_json(
         run_dir / "training.json", {"device": "H200", "precision": "float32", "host": "node7", "pid": 1}
     )
     append(run_dir / "metrics.jsonl", metrics(256, 50.0), metrics(512, 150.0))
-    for images, swd in ((0, 90.0), (256, 40.0), (512, 45.0)):
+    for images, swd in ((0, 30.0), (256, 40.0), (512, 45.0)):
         append(
             run_dir / "snapshot_scores.jsonl",
             {"kimg": images / 1000, "images": images, "swd": swd, "swd_floor": 4.0, "n": 32},
@@ -225,7 +225,7 @@ def test_a_pipe_gets_a_line_per_log_line(run_dir: Path) -> None:
         f"run      {run_dir}",
         "preset   smoke",
         "device   H200, float32, on node7",
-        "score at 0 kimg: swd 90  swd_floor 4  n 32",
+        "score at 0 kimg: swd 30  swd_floor 4  n 32",
         f"0.256 of 2.016 kimg (13%)  50 images/s  23.5 s left  {figures}",
         "score at 0.256 kimg: swd 40  swd_floor 4  n 32",
         f"0.512 of 2.016 kimg (25%)  150 images/s  20.1 s left  {figures}",

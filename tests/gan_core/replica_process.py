@@ -45,6 +45,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "learning_rate_end": 0.1,
         },
     ),
+    "both at once": (
+        {"name": "mlp", "dropout": 0.3},
+        {"loss": "relativistic", "penalty": "r1", "penalty_every": 2, "micro_batch": 4, "updates": "simultaneous"},
+    ),
     "between pictures": ({"name": "mlp", "dropout": 0.0}, {"loss": "wgan-gp", "penalty": "gp", "freeze_d": 1}),
     "skipped": ({"name": "mlp", "dropout": 0.2}, {"loss": "bce", "precision": "mixed_float16"}),
     "float16": ({"name": "mlp", "dropout": 0.2}, {"loss": "bce", "precision": "mixed_float16"}),

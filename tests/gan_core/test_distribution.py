@@ -72,12 +72,12 @@ def compared() -> dict[str, Any]:
     return seen
 
 
-@pytest.mark.parametrize("case", ["whole batch", "in parts", "between pictures", "float16", "skipped"])
+@pytest.mark.parametrize("case", ["whole batch", "in parts", "both at once", "between pictures", "float16", "skipped"])
 def test_two_devices_make_the_steps_of_one(case: str, compared: dict[str, Any]) -> None:
     """Four steps on halves of the batch give the means and the state of four on the whole, up to rounding.
 
     With batch normalisation, dropout, augmentations and their adapting strength, lazy and paired penalties, paired
-    losses, parts of a batch, schedules, frozen layers, spectral normalisation and skipped steps. The replicas' copies
+    losses, parts of a batch, simultaneous updates, schedules, frozen layers, spectral normalisation and skipped steps. The replicas' copies
     are equal to the bit, and a state is restored to the bit.
     """
     seen = compared[case]

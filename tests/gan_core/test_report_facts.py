@@ -13,7 +13,8 @@ def _stage(stage: str, seconds: float, outcome: str) -> dict[str, Any]:
 def test_findings_name_what_spoils_a_run() -> None:
     """An interrupted stage, an unfinished training, a dominant discriminator and a rising score are named."""
     metrics = Log(({"kimg": 1.0, "loss_g": 1, "loss_d": 1, "accuracy_real": 1.0, "accuracy_fake": 0.98},))
-    scores = Log(({"kimg": 1.0, "swd": 10.0}, {"kimg": 2.0, "swd": 12.5}))
+    start = {"kimg": 0.0, "swd": 9.0}  # of networks that have not learned anything
+    scores = Log((start, {"kimg": 1.0, "swd": 10.0}, {"kimg": 2.0, "swd": 12.5}))
     stages = [{"name": "train", "outcome": "interrupted"}]
     assert report_facts.findings(1.0, 4.0, metrics, scores, stages) == [
         "The stage “train” was interrupted.",

@@ -96,19 +96,17 @@ def test_latents_are_fixed_for_all_time() -> None:
 
 
 def test_png_files_and_grid(checkpoint: Checkpoint) -> None:
-    """`sample` writes a PNG a seed, the grid of the first 64, the film of the snapshots, and a manifest of all."""
+    """`sample` writes a PNG a seed, the grid of the first 64, and a manifest of all."""
     reports: list[Progress] = []
     result = sample(CONFIG, checkpoint, reports.append)
     assert (result.count, result.seed, result.path) == (70, 5, checkpoint.run_dir / "samples")
     manifest = artifacts.read_manifest(result.path, "samples")
     names = [f"pictures/seed{seed:08d}.png" for seed in range(5, 75)]
-    assert sorted(manifest.files) == ["grid.png", *names, "training.gif"]
+    assert sorted(manifest.files) == ["grid.png", *names]
     pictures = generate(checkpoint, range(5, 75))
     for name, picture in zip(names, pictures, strict=True):
         np.testing.assert_array_equal(np.asarray(Image.open(result.path / name)), picture)
     np.testing.assert_array_equal(np.asarray(Image.open(result.path / "grid.png")), np.asarray(grid(pictures[:64], 8)))
-    with Image.open(result.path / "training.gif") as film:
-        assert (film.n_frames, film.size) == (2, (20, 10))
     assert [(report.done, report.total) for report in reports] == [(70, 70)]
 
 
