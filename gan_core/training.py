@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from gan_core import artifacts, distribution, guards, start_up, vitals
@@ -26,16 +25,14 @@ from gan_core.checkpoints import (
 )
 from gan_core.conditions import Condition, names_of
 from gan_core.config import RunConfig
-from gan_core.dataset import Indices, shown_indices
-from gan_core.device_pictures import DevicePictures
 from gan_core.errors import ConfigError, Interrupted
 from gan_core.events import histograms_of
+from gan_core.feed import Feed
 from gan_core.gan import Gan
 from gan_core.handoff import Checkpoint, DatasetManifest
 from gan_core.normalization import Normalization
 from gan_core.pace import Pace
 from gan_core.progress import Progress, ReportProgress, silent
-from gan_core.read_ahead import ReadAhead
 from gan_core.recovery import Recovery
 from gan_core.runlog import RunLog, forget_snapshot
 from gan_core.snapshots import Snapshots
@@ -99,7 +96,6 @@ class Training:
     gan: Gan
     recovery: Recovery
     watch: Watch
-    ahead: ReadAhead | None
     checkpoint: Checkpoint | None
     step: int
     steps_since_log: int
@@ -119,8 +115,9 @@ class Training:
         self.team = Team(worker, self.strategy)
         in_parts = Recovery.load(run_dir, {}).applied(config)  # after running out of memory, smaller ones
         replicas = self.strategy.num_replicas_in_sync if self.strategy else 1
-        self.pictures = start_up.placed_pictures(in_parts, dataset, replicas)
-        self.condition = Condition.of(asked, dataset, self.pictures.values) if asked else None
+        pictures = start_up.placed_pictures(in_parts, dataset, replicas)
+        self.condition = Condition.of(asked, dataset, pictures.values) if asked else None
+        self.feed = Feed(config, pictures, self.condition)
         self.snapshots = Snapshots(config, dataset, self.condition) if self.team.is_chief else None
         with self.team.together():
             self.team.require_same(artifacts.digest_of([config.to_json()["model"], config.to_json()["train"]]))
@@ -134,7 +131,7 @@ class Training:
     def _run(self, report_progress: ReportProgress) -> Checkpoint:
         while True:
             try:
-                with self._read_ahead() as self.ahead:
+                with self.feed.reading(self.step):
                     return self._to_the_end(report_progress)
             except _NotFinite as error:
                 self.recovery = self.recovery.after_divergence(self.images_seen, str(error), self.train, self.run_dir)
@@ -182,9 +179,8 @@ class Training:
         recovery = Recovery.load(self.run_dir, progress)
         self.recovery = Recovery.from_json(self.team.from_chief(recovery.to_json()))
         normalization = Normalization.from_json(self.dataset.normalization)
-        table = self.pictures.table if isinstance(self.pictures, DevicePictures) else None
         with distribution.scope(self.strategy):
-            self.gan = Gan(self.recovery.applied(self.config), normalization, self.condition, table)
+            self.gan = Gan(self.recovery.applied(self.config), normalization, self.condition, self.feed.table)
         self.step, self.unsaved = 0, False
         self.transferred: dict[str, str] = progress.get("transferred", {})
         if self.checkpoint is None and self.train.transfer:
@@ -242,20 +238,6 @@ class Training:
             "the same command continues there"
         )
 
-    def _read_ahead(self) -> contextlib.AbstractContextManager[ReadAhead | None]:
-        """Begin to read pixels, unless they are on the device."""
-        if isinstance(self.pictures, DevicePictures):
-            return contextlib.nullcontext()
-        batch_bytes = self.train.batch_size * self.config.data.resolution**2 * self.config.data.channels
-        return ReadAhead(
-            lambda step: self.pictures.read(self._shown(step, 1)), self.step, self.train.total_steps, batch_bytes
-        )
-
-    def _shown(self, step: int, count: int) -> Indices:
-        """Return the places of the pictures of `count` steps, int64 [count * batch]."""
-        batch = self.train.batch_size
-        return shown_indices(step * batch, count * batch, len(self.pictures), self.train.seed)
-
     def _advance(self) -> bool:
         """Run up to `steps_per_execution` steps, stopping where something is due.
 
@@ -271,17 +253,10 @@ class Training:
         for kimg in intervals:
             every = self._steps(kimg)
             stop = min(stop, (self.step // every + 1) * every)
-        count, batch = stop - self.step, self.train.batch_size
-        indices = self._shown(self.step, count)
-        pictures: Any = indices.reshape(count, batch)
-        if self.ahead is not None:
-            pictures = self.ahead.take(count, self.signals)
-            if len(pictures) < count:
-                return False
-            pictures = np.stack(pictures) if count > 1 else pictures[0][np.newaxis]
-        arguments = [pictures, tf.constant(self.step, tf.int64)]
-        if self.condition:
-            arguments.append(self.condition.array(self.pictures.values[indices]).reshape(count, batch, -1))
+        count = stop - self.step
+        arguments = self.feed.of(self.step, count, self.signals)
+        if not arguments:
+            return False
         start = time.monotonic()
         try:
             self.gan.train_steps(*arguments)

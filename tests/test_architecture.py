@@ -25,13 +25,16 @@ MAY_IMPORT = {
 # All else in gan_core, and all of beam_jobs, must start fast and run where TensorFlow is not installed.
 NEEDS_TENSORFLOW = {
     "gan_core.augment",
+    "gan_core.average",
     "gan_core.device_pictures",
     "gan_core.distribution",
     "gan_core.events",
     "gan_core.features",
+    "gan_core.feed",
     "gan_core.gan",
     "gan_core.losses",
     "gan_core.models",
+    "gan_core.optimizers",
     "gan_core.penalties",
     "gan_core.runlog",
     "gan_core.sampling",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.training import flops, pace, peers, results
+from benchmarks.training import architecture, flops, pace, peers, results
 from benchmarks.training.contenders import Contender, Sources, chosen, for_quality, for_throughput, read_recipes, run
 from benchmarks.training.faces import held_out
 from benchmarks.training.scores import frechet
@@ -33,11 +33,16 @@ def test_operations_of_a_step_leave_out_what_no_update_needs() -> None:
     assert flops.step([1, 2], [10, 20]) == 3 + 60 + 2 * 50 + 30 + 30 + 5
 
 
-def test_operations_of_celeba64_are_counted_from_its_layers() -> None:
+def test_operations_of_a_simultaneous_step_leave_out_what_is_known_already() -> None:
+    """Of the generated picture only the gradient through D's first layer is left: G + 2 D + 2 (2 D - D1) + D1 + ..."""
+    assert flops.step([1, 2], [10, 20], simultaneous=True) == 3 + 60 + 2 * 50 + 10 + 5
+
+
+def test_operations_of_the_classic_networks_are_counted_from_their_layers() -> None:
     """The classic DCGAN at 64x64: each of three inner layers of either network has 67 million, the ends have less."""
     from gan_core import models
 
-    config = load_config("celeba64")
+    config = load_config(architecture.PRESET, architecture.NETWORKS)
     generator, discriminator = models.build(config.data, config.model, "float32")
     inner = 2 * 16 * 512 * 256 * 16
     end = 2 * 16 * 3 * 64 * 1024
@@ -231,14 +236,15 @@ def test_recipes_are_listed_best_first_and_without_peers() -> None:
 def test_throughput_is_compared_round_by_round_in_the_form_that_each_does_best() -> None:
     """Medians choose the forms; the ratio is the median of the rounds' ratios, beside the lowest and the highest."""
     rates = {"slow": [10, 11, 12], "fast": [20, 40, 20], "ours-single": [29, 29, 29], "ours-half": [50, 30, 50]}
-    about = {name: {"family": "peer", "about": "", "precision": "float32"} for name in rates}
-    for name in ("ours-single", "ours-half"):
-        about[name] = {"family": "faceloom", "about": "", "precision": "float32"}
+    single = {"about": "", "precision": "float32", "updates": "alternating"}
+    about = {name: {"family": "peer", **single} for name in rates}
+    about |= {name: {"family": "faceloom", **single} for name in ("ours-single", "ours-half")}
+    about["ours-half"]["updates"] = "simultaneous"
     found = {
         "machine": {"date": "2026-01-01", "processor": "P", "cores": 2, "load_before": 0.0, "bfloat16": []},
         "batch": 128,
         "steps": 8,
-        "flops_per_picture": 10**9,
+        "flops_per_picture": {"alternating": 2 * 10**9, "simultaneous": 10**9},
         "contenders": about,
         "matrix": [{"float32": 1e11, "mixed_bfloat16": 1e11}] * 3,
         "runs": [
@@ -250,6 +256,8 @@ def test_throughput_is_compared_round_by_round_in_the_form_that_each_does_best()
     text = results.throughput(found)
     assert "`ours-half` to `fast`, round by round: **2.50 (0.75 to 2.50)**" in text
     assert "| `ours-half` |  | 50.0 (30.0 to 50.0) | 50% |" in text
+    assert "| `fast` |  | 20.0 (20.0 to 40.0) | 40% |" in text
+    assert "needs for a picture (`flops.py`): 2.00 GFLOP alternating, 1.00 GFLOP simultaneous." in text
 
 
 def test_every_recipe_is_a_config() -> None:
@@ -264,7 +272,8 @@ def test_every_recipe_is_a_config() -> None:
 def test_peers_that_are_not_given_are_left_out(tmp_path: Path) -> None:
     """What is left is faceloom and its recipes; PyTorch's file brings all of its forms."""
     nobody = Sources(pytorch=None, keras=None, tutorial=None, torch_python="python", torch_threads=2)
-    assert list(for_throughput(nobody, tmp_path)) == ["faceloom-float32", "faceloom-bf16"]
+    ours = ["faceloom-alternating-float32", "faceloom-float32", "faceloom-alternating-bf16", "faceloom-bf16"]
+    assert list(for_throughput(nobody, tmp_path)) == ours
     recipes = [name for name, _, _ in read_recipes(RECIPES)]
     assert list(for_quality(nobody, tmp_path, RECIPES)) == ["celeba64", *recipes]
     torch = Sources(pytorch=tmp_path / "main.py", keras=None, tutorial=None, torch_python="python", torch_threads=2)
@@ -277,7 +286,7 @@ def test_an_unknown_contender_is_refused(tmp_path: Path) -> None:
     nobody = Sources(pytorch=None, keras=None, tutorial=None, torch_python="python", torch_threads=2)
     entered = for_throughput(nobody, tmp_path)
     assert chosen(entered, None) == list(entered)
-    with pytest.raises(SystemExit, match="unknown keras; there are faceloom-float32, faceloom-bf16"):
+    with pytest.raises(SystemExit, match="unknown keras; there are faceloom-alternating-float32, faceloom-float32"):
         chosen(entered, ["keras"])
 
 

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from typing import Any
 from benchmarks import measure
 from benchmarks.contenders import cores
 from benchmarks.measure import ROOT
-from benchmarks.training import pace
+from benchmarks.training import architecture, pace
 
 FACELOOM = "faceloom"
 _LAST_LINES = 20
+ALTERNATING, SIMULTANEOUS = UPDATES = "alternating", "simultaneous"
 _PRECISIONS = {"float32": "float32", "bf16": "mixed_bfloat16"}
 
 
@@ -34,6 +35,7 @@ class Contender:
         command: a driver and what it is told, but for pictures, folder, seed and length.
         precision: a compute type of gan_core.
         settings: faceloom's `section.key=value`.
+        updates: whether its step updates the networks one after the other, or both at the same weights.
     """
 
     family: str
@@ -41,6 +43,7 @@ class Contender:
     command: tuple[str, ...]
     precision: str = "float32"
     settings: tuple[str, ...] = ()
+    updates: str = ALTERNATING
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def _file(path: Path | None) -> Path | None:
 
 
 def for_throughput(where: Sources, dataset: Path) -> dict[str, Contender]:
-    """Return all of them on one architecture, celeba64's, in each precision and layout."""
+    """Return all of them on one architecture (architecture.py), in each precision and layout."""
     found: dict[str, Contender] = {}
     for short, precision in _PRECISIONS.items():
         told = ("--precision", precision)
@@ -103,14 +106,17 @@ def for_throughput(where: Sources, dataset: Path) -> dict[str, Contender]:
             found[f"pytorch-last-{short}"] = Contender("pytorch", f"{about}, channels last", last, precision)
         if where.keras is not None:
             command = (*_tensorflow("keras-same", where.keras), *told)
-            about = "Keras example's train_step, celeba64's networks"
+            about = "Keras example's train_step, the same networks"
             found[f"keras-{short}"] = Contender("keras", about, command, precision)
         if where.tutorial is not None:
             command = (*_tensorflow("tutorial", where.tutorial), *told)
-            about = "TensorFlow tutorial's train_step, celeba64's networks"
-            found[f"tutorial-{short}"] = Contender("tutorial", about, command, precision)
-        command = (*_faceloom(dataset), *told)
-        found[f"{FACELOOM}-{short}"] = Contender(FACELOOM, "faceloom celeba64", command, precision)
+            about = "TensorFlow tutorial's train_step, the same networks"
+            found[f"tutorial-{short}"] = Contender("tutorial", about, command, precision, updates=SIMULTANEOUS)
+        for updates in UPDATES:
+            settings = (*architecture.NETWORKS, *architecture.STEP, f"train.updates={updates}")
+            command = (*_faceloom(dataset), *told, *_set(settings))
+            name = f"{FACELOOM}-{short}" if updates == SIMULTANEOUS else f"{FACELOOM}-{updates}-{short}"
+            found[name] = Contender(FACELOOM, f"faceloom, {updates}", command, precision, updates=updates)
     return found
 
 
@@ -129,16 +135,14 @@ def for_quality(where: Sources, dataset: Path, recipes: Path | None) -> dict[str
         published = (*_tensorflow("keras", where.keras), "--batch", "32")
         found["keras"] = Contender("keras", "Keras example as published, batch 32", published)
         same = _tensorflow("keras-same", where.keras)
-        found["keras-same"] = Contender("keras", "Keras example's step, celeba64's networks, batch 128", same)
+        found["keras-same"] = Contender("keras", "Keras example's step, DCGAN's networks, batch 128", same)
     if where.tutorial is not None:
-        about = "TensorFlow tutorial's step, celeba64's networks, batch 128"
+        about = "TensorFlow tutorial's step, DCGAN's networks, batch 128"
         found["tutorial"] = Contender("tutorial", about, _tensorflow("tutorial", where.tutorial))
     found["celeba64"] = Contender(FACELOOM, "faceloom celeba64", _faceloom(dataset))
     for name, about, settings in read_recipes(recipes) if recipes is not None else ():
-        command = [*_faceloom(dataset)]
-        for setting in settings:
-            command += ["--set", setting]
-        found[name] = Contender(FACELOOM, about, tuple(command), settings=tuple(settings))
+        command = (*_faceloom(dataset), *_set(settings))
+        found[name] = Contender(FACELOOM, about, command, settings=tuple(settings))
     return found
 
 
@@ -192,6 +196,10 @@ def _torch(where: Sources, peer: Path) -> tuple[str, ...]:
 
 def _tensorflow(kind: str, peer: Path) -> tuple[str, ...]:
     return sys.executable, "-m", "benchmarks.training.tensorflow_driver", "--kind", kind, "--peer", str(peer)
+
+
+def _set(settings: Iterable[str]) -> list[str]:
+    return [word for setting in settings for word in ("--set", setting)]
 
 
 def _faceloom(dataset: Path) -> tuple[str, ...]:

@@ -14,6 +14,15 @@ one real and one generated picture, G and D being the operations of a forward pa
     gradients of that picture                      D                 no gradient of D's weights
     gradients of G's weights                       2 G - G1          no gradient of the latents
 
+When both networks are updated at the same weights, the discriminator is asked once, and the gradients of its inner
+layers are those of the generated picture too:
+
+    the generated picture                          G
+    D judges both                                  2 D
+    gradients of D's weights                       2 (2 D - D1)
+    gradients of the generated picture             D1
+    gradients of G's weights                       2 G - G1
+
 That is what the algorithm needs. Who generates the picture twice, or takes gradients of D's weights for G, does more,
 and is not given credit for it.
 """
@@ -34,10 +43,11 @@ def convolution(kernel: int, inputs: int, outputs: int, side: int) -> int:
     return 2 * kernel**2 * inputs * outputs * side**2
 
 
-def step(generator: Sequence[int], discriminator: Sequence[int]) -> int:
+def step(generator: Sequence[int], discriminator: Sequence[int], *, simultaneous: bool = False) -> int:
     """Return those of a step for one real picture, from those of each layer's forward pass, first layer first."""
     g, d = sum(generator), sum(discriminator)
-    return g + 2 * d + 2 * (2 * d - discriminator[0]) + d + d + (2 * g - generator[0])
+    of_picture = discriminator[0] if simultaneous else d + d
+    return g + 2 * d + 2 * (2 * d - discriminator[0]) + of_picture + (2 * g - generator[0])
 
 
 def forward(layers: Iterable[Any]) -> list[int]:

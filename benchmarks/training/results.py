@@ -63,18 +63,19 @@ def throughput(found: Line) -> str:
     rows = []
     for name, values in rates.items():
         one = found["contenders"][name]
-        share = statistics.median(values) * found["flops_per_picture"] / matrix[one["precision"]]
+        share = statistics.median(values) * found["flops_per_picture"][one["updates"]] / matrix[one["precision"]]
         rows.append([f"`{name}`", one["about"], _spread(values, 1), f"{share:.0%}"])
     text = table(["contender", "what", "images/s", "share of the matrix rate"], rows)
     machine = found["machine"]
     rate = " and ".join(f"{value / 1e9:,.0f} GFLOP/s in {key.removeprefix('mixed_')}" for key, value in matrix.items())
-    rounds, needed = max(map(len, rates.values())), found["flops_per_picture"] / 1e9
+    rounds = max(map(len, rates.values()))
+    needed = ", ".join(f"{count / 1e9:.2f} GFLOP {updates}" for updates, count in found["flops_per_picture"].items())
     text += f"\n\nMedian, lowest and highest of {rounds} rounds of {found['steps']} steps of {found['batch']}, "
     text += f"{machine['date']}, {machine['processor']}, {machine['cores']} cores, instructions for bfloat16: "
     text += (
         f"{', '.join(machine['bfloat16']) or 'none'}; load before {machine['load_before']}. Square matrices: {rate}; "
     )
-    text += f"a step needs {needed:.2f} GFLOP for a picture (`flops.py`)."
+    text += f"a step needs for a picture (`flops.py`): {needed}."
     best = {key: _best(rates, found, key == FACELOOM) for key in (FACELOOM, "peer")}
     if best[FACELOOM] and best["peer"]:
         ours, theirs = best[FACELOOM], best["peer"]

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.training import pace, peers
+from benchmarks.training import architecture, pace, peers
 from gan_core import models
 from gan_core.config import load_config
 
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def _keras(given: argparse.Namespace) -> tuple[dict[str, Any], keras.Model, int, float]:
-    """Train by `fit`, as the example does; `keras-same` with the networks of celeba64 in place of its own."""
+    """Train by `fit`, as the example does; `keras-same` with those of architecture.py in place of its own."""
     names: dict[str, Any] = {"__name__": "peer"}
     low = 0.0
     if given.kind == "keras-same":
@@ -40,7 +40,7 @@ def _keras(given: argparse.Namespace) -> tuple[dict[str, Any], keras.Model, int,
         # Its loss is that of probabilities.
         probable = keras.Sequential([discriminator, keras.layers.Activation("sigmoid", dtype="float32")])
         names |= {"generator": generator, "discriminator": probable, "latent_dim": 100}
-        low = -1.0  # the end of celeba64's tanh
+        low = -1.0  # the end of the tanh
     exec(peers.keras_example(given.peer, names.keys()), names)  # the peer's own lines
     following = pace.batches(np.load(given.faces), given.batch, given.seed)
     watch = _Watch(given)
@@ -81,7 +81,7 @@ def _stream(following: Callable[[], pace.Images], batch: int, low: float) -> Any
 
 
 def _tutorial(given: argparse.Namespace) -> tuple[dict[str, Any], keras.Model, int, float]:
-    """Train by the tutorial's `train_step`, which was written for 28x28, with the networks of celeba64."""
+    """Train by the tutorial's `train_step`, which was written for 28x28, with those of architecture.py."""
     generator, discriminator = _networks(given)
     names: dict[str, Any] = {"__name__": "peer", "BATCH_SIZE": given.batch}
     names |= {"generator": generator, "discriminator": discriminator}
@@ -95,7 +95,7 @@ def _tutorial(given: argparse.Namespace) -> tuple[dict[str, Any], keras.Model, i
 
 
 def _networks(given: argparse.Namespace) -> Any:
-    config = load_config("celeba64")
+    config = load_config(architecture.PRESET, architecture.NETWORKS)
     return models.build(config.data, config.model, given.precision, given.seed)
 
 

@@ -28,7 +28,7 @@ def main() -> None:
         "batch": BATCH,
         "steps": given.steps,
         "trial": given.trial,
-        "flops_per_picture": flops_per_picture(),
+        "flops_per_picture": {updates: flops_per_picture(updates) for updates in contenders.UPDATES},
     }
     warn_if_busy()
     matrix, runs = [], []
@@ -41,7 +41,7 @@ def main() -> None:
             runs.append({"name": name, "round": number, **report})
             sys.stderr.write(f"round {number + 1}: {name} {report['images_per_second']:.1f} images/s\n")
         about = {
-            name: {"family": one.family, "about": one.about, "precision": one.precision}
+            name: {"family": one.family, "about": one.about, "precision": one.precision, "updates": one.updates}
             for name, one in entered.items()
         }
         found = {**facts, "contenders": about, "matrix": matrix, "runs": runs}
@@ -49,15 +49,16 @@ def main() -> None:
     sys.stdout.write(results.throughput(found) + "\n")
 
 
-def flops_per_picture() -> int:
-    """Return what a step of celeba64 needs for one real picture, see flops.py."""
-    from benchmarks.training import flops
+def flops_per_picture(updates: str) -> int:
+    """Return what a step needs for one real picture, with the networks of architecture.py: see flops.py."""
+    from benchmarks.training import architecture, flops
     from gan_core import models
     from gan_core.config import load_config
 
-    config = load_config("celeba64")
+    config = load_config(architecture.PRESET, architecture.NETWORKS)
     generator, discriminator = models.build(config.data, config.model, "float32")
-    return flops.step(flops.forward(generator.layers), flops.forward(discriminator.layers))
+    layers = flops.forward(generator.layers), flops.forward(discriminator.layers)
+    return flops.step(*layers, simultaneous=updates == contenders.SIMULTANEOUS)
 
 
 def _matrix_rates() -> dict[str, float]:

@@ -15,7 +15,7 @@ import pytest
 from tensorflow.core.framework import types_pb2
 from tensorflow.python.framework import kernels
 
-from gan_core import start_up, training
+from gan_core import feed, start_up, training
 from gan_core.checkpoints import load_state
 from gan_core.config import RunConfig, load_config
 from gan_core.device_pictures import DevicePictures
@@ -73,8 +73,8 @@ def test_pictures_on_the_device_never_leave_it(
     def spying(loop: Training) -> bool:
         run_steps = loop.gan.train_steps
         loop.gan.train_steps = lambda *arguments: (calls.append(arguments), run_steps(*arguments))[1]
-        assert loop.ahead is None
-        assert isinstance(loop.pictures, DevicePictures)
+        assert loop.feed._ahead is None
+        assert loop.feed.table is not None
         done = advance(loop)
         loop.gan.train_steps = run_steps
         return done
@@ -198,7 +198,7 @@ def test_a_signal_that_comes_while_pixels_are_waited_for_saves(
 ) -> None:
     """The step before is saved, nothing is logged twice, and the same command ends in the bits of one left alone."""
     expected = load_state(train(CONFIG, dataset, tmp_path / "alone"))
-    take, signals = training.ReadAhead.take, []  # type: Any, list[int]
+    take, signals = feed.ReadAhead.take, []  # type: Any, list[int]
 
     def told_to_stop(ahead: Any, count: int, received: list[int]) -> Any:
         signals.append(count)
@@ -207,7 +207,7 @@ def test_a_signal_that_comes_while_pixels_are_waited_for_saves(
             return []
         return take(ahead, count, received)
 
-    monkeypatch.setattr(training.ReadAhead, "take", told_to_stop)
+    monkeypatch.setattr(feed.ReadAhead, "take", told_to_stop)
     run_dir = tmp_path / "told"
     with pytest.raises(training.Interrupted, match=r"^SIGTERM at 0\.0\d+ kimg; the state is saved in "):
         train(CONFIG, dataset, run_dir)
