@@ -1,4 +1,4 @@
-"""What each device call of a training is given, as a function of the step: pictures, or their places, and conditions."""
+"""What each device call of a training is given, a function of the step: pictures or their places, and conditions."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from gan_core.config import TrainConfig
 from gan_core.schedules import Schedule
 
 Tensor = Any
-Optimizer = keras.optimizers.Optimizer
+Optimizer = Any  # Keras is untyped
 
 
 class Adam(keras.optimizers.Adam):  # type: ignore[misc]  # Keras is untyped

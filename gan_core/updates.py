@@ -103,16 +103,14 @@ class Updates:
         condition = batch.condition
         if condition is not None:
             condition = tf.tile(condition, [images.shape[0] // condition.shape[0], 1])
-        seen = self._augmented(images, batch.strength, self.seed(stream, batch.step, batch.part))
         with distribution.grouped(images.shape[0] // self._pictures):
+            seen = self._augmented(images, batch.strength, self.seed(stream, batch.step, batch.part))
             return self.discriminator(models.inputs(seen, condition), training=True)
 
     def _judged(self, batch: Batch) -> Tensor:
         return self._logits(batch, tf.concat([batch.real, batch.fake], 0), JUDGED)
 
-    def judge(
-        self, batch: Batch, scale: Scale
-    ) -> tuple[list[Tensor], Tensor, Tensor]:
+    def judge(self, batch: Batch, scale: Scale) -> tuple[list[Tensor], Tensor, Tensor]:
         """Return scaled gradients of the discriminator's weights, its logits [2n, 1] (real first), and its loss.
 
         In steps where the penalty is due it is part of the gradients, not of the loss.
@@ -131,9 +129,7 @@ class Updates:
         # Keras leaves frozen weights trainable to TensorFlow, which would compute gradients for them as well.
         return [weight.value for weight in self.discriminator.trainable_variables]
 
-    def _penalized(
-        self, gradients: list[Tensor], batch: Batch, scale: Scale
-    ) -> list[Tensor]:
+    def _penalized(self, gradients: list[Tensor], batch: Batch, scale: Scale) -> list[Tensor]:
         """Return the gradients of the discriminator's weights plus those of the penalty, in steps where it is due."""
         if self.train.penalty == "none":
             return gradients
@@ -159,9 +155,7 @@ class Updates:
         added: list[Tensor] = tf.cond(is_due(batch.step, self.train.penalty_every), penalized, lambda: gradients)
         return added
 
-    def convince(
-        self, batch: Batch, scale: Scale
-    ) -> tuple[Tensor, Tensor]:
+    def convince(self, batch: Batch, scale: Scale) -> tuple[Tensor, Tensor]:
         """Return the scaled gradients of generated pictures [n, H, W, C], and the generator's loss.
 
         The way on from the pictures to the generator's weights is its own tape's; no gradient of the discriminator's
@@ -177,9 +171,7 @@ class Updates:
             scaled = scale(loss)
         return tape.gradient(scaled, batch.fake), loss
 
-    def both(
-        self, batch: Batch, scale_d: Scale, scale_g: Scale
-    ) -> tuple[list[Tensor], Tensor, Tensor, Tensor, Tensor]:
+    def both(self, batch: Batch, scale_d: Scale, scale_g: Scale) -> tuple[list[Tensor], Tensor, Tensor, Tensor, Tensor]:
         """Return what `judge` does, then what `convince` does, both by the discriminator as it is now.
 
         The discriminator is asked once. And once it is differentiated: each logit depends on its own picture alone,

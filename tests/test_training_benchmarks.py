@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -267,6 +268,15 @@ def test_every_recipe_is_a_config() -> None:
     for _, about, settings in recipes:
         assert about
         load_config("celeba64", settings)
+
+
+def test_the_recipe_for_a_cpu_is_the_preset() -> None:
+    """What was measured as `cpu` is what celeba64-cpu trains, but for when it looks and how many steps a call has."""
+    settings = {name: settings for name, _, settings in read_recipes(RECIPES)}["cpu"]
+    measured, preset = load_config("celeba64", settings), load_config("celeba64-cpu")
+    assert (preset.data, preset.model) == (measured.data, measured.model)
+    own = ("total_kimg", "steps_per_execution", "snapshot_every_kimg", "checkpoint_every_kimg")
+    assert preset.train == dataclasses.replace(measured.train, **{name: getattr(preset.train, name) for name in own})
 
 
 def test_peers_that_are_not_given_are_left_out(tmp_path: Path) -> None:

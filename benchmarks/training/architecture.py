@@ -1,4 +1,4 @@
-"""The networks that everybody's steps are timed with: the classic DCGAN for 64x64 (Radford et al. 2016), 64 to 512 wide.
+"""The networks that everybody's steps are timed with: the DCGAN for 64x64 (Radford et al. 2016), 64 to 512 wide.
 
 The preset celeba64 with the options that make it so, whatever else it has become.
 """

@@ -243,6 +243,7 @@ def test_content_leaves_out_what_does_not_change_the_result() -> None:
             "placement",
             "steps_per_execution",
             "transfer",
+            "updates",
         ],
         "eval": [],
     }

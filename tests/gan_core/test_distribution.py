@@ -77,8 +77,8 @@ def test_two_devices_make_the_steps_of_one(case: str, compared: dict[str, Any]) 
     """Four steps on halves of the batch give the means and the state of four on the whole, up to rounding.
 
     With batch normalisation, dropout, augmentations and their adapting strength, lazy and paired penalties, paired
-    losses, parts of a batch, simultaneous updates, schedules, frozen layers, spectral normalisation and skipped steps. The replicas' copies
-    are equal to the bit, and a state is restored to the bit.
+    losses, parts of a batch, simultaneous updates, schedules, frozen layers, spectral normalisation and skipped steps.
+    The replicas' copies are equal to the bit, and a state is restored to the bit.
     """
     seen = compared[case]
     assert seen["replicas"] == 2
