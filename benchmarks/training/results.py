@@ -91,9 +91,14 @@ def _best(rates: Mapping[str, Sequence[float]], found: Line, is_ours: bool) -> s
 
 
 def quality(lines: Sequence[Line]) -> str:
-    """Return a table for each length of training and kind of machine: distances above the floor, ratios of means."""
+    """Return a table for each length of training and kind of machine: distances above the floor, ratios of means.
+
+    Where nobody else was measured, there is nothing to compare: `recipes` has those.
+    """
     texts = []
     for chosen in _grouped(lines, lambda line: (line["minutes"], line["samples"], *kind(line["machine"]))).values():
+        if all(line["family"] == FACELOOM for line in chosen):
+            continue
         groups = _grouped(chosen, lambda line: (line["name"], *line["settings"]))
         best = {key: _best_peer(groups, key) for key in DISTANCES}
         rows = []
@@ -131,11 +136,10 @@ def recipes(lines: Sequence[Line]) -> str:
     rows = []
     for line in sorted(chosen, key=rank):
         distances = [f"{above(line, key):.3f}" for key in DISTANCES]
-        settings = "<br>".join(f"`{one}`" for one in line["settings"]) or "(as it is)"
-        ends = [number(line["images"], 0), *distances, f"{line['ms_ssim']['value']:.3f}", line["grid"]]
-        rows.append([f"`{line['name']}`", settings, f"{line['minutes']:g}", str(line["seed"]), *ends])
+        ends = [number(line["images"], 0), *distances, f"{line['ms_ssim']['value']:.3f}"]
+        rows.append([f"`{line['name']}`", line["about"], f"{line['minutes']:g}", str(line["seed"]), *ends])
     heads = [f"{key} above floor" for key in DISTANCES]
-    return table(["recipe", "settings", "minutes", "seed", "images shown", *heads, "MS-SSIM", "grid"], rows)
+    return table(["recipe", "what", "minutes", "seed", "images shown", *heads, "MS-SSIM"], rows)
 
 
 def kind(machine: Line) -> tuple[Any, ...]:
