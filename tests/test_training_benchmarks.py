@@ -188,6 +188,7 @@ def test_the_frechet_distance_of_two_normal_distributions() -> None:
 def _line(name: str, family: str, swd: float, faces: float, seed: int = 0) -> dict[str, Any]:
     return {
         "name": name,
+        "about": "",
         "family": family,
         "settings": ["train.seed=1"] if family == "faceloom" else [],
         "seed": seed,
@@ -219,12 +220,17 @@ def test_a_distance_is_compared_above_its_floor_with_the_best_peer() -> None:
 
 def test_results_of_other_machines_stand_in_a_table_of_their_own() -> None:
     """Who has instructions for bfloat16 shows more pictures in the same minutes."""
-    here, there = _line("a", "pytorch", 12.0, 0.11), _line("ours", "faceloom", 5.0, 0.02)
+    here, there = _line("a", "pytorch", 12.0, 0.11), _line("b", "keras", 5.0, 0.02)
     there["machine"] = {**there["machine"], "bfloat16": ["avx512_bf16"]}
     text = results.quality([here, there])
     assert text.count("| contender |") == 2
     assert "bfloat16: none." in text
     assert "bfloat16: avx512_bf16." in text
+
+
+def test_recipes_alone_are_no_comparison() -> None:
+    """Where no peer trained as long, there is no table of ratios."""
+    assert results.quality([_line("ours", "faceloom", 5.0, 0.02)]) == ""
 
 
 def test_recipes_are_listed_best_first_and_without_peers() -> None:

@@ -26,7 +26,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from gan_core import artifacts, pace, runlog, snapshots
+from gan_core import artifacts, average, pace, runlog, snapshots
 from gan_core.config import load_config
 from gan_core.errors import FaceloomError
 from gan_core.gan import Gan
@@ -56,7 +56,7 @@ def signal_self(number: int) -> None:
 
 def in_execution(number: int) -> None:
     """Die inside the compiled step, its number `number` in this process: after both updates, before the average."""
-    average, count = Gan._average, 0
+    move, count = average.move, 0
 
     def die() -> None:
         nonlocal count
@@ -64,11 +64,11 @@ def in_execution(number: int) -> None:
         if count == number:
             kill()
 
-    def hooked(gan: Gan, step: Any) -> None:
+    def hooked(*arguments: Any) -> None:
         tf.py_function(die, [], [])
-        average(gan, step)
+        move(*arguments)
 
-    Gan._average = hooked  # type: ignore[method-assign]
+    average.move = hooked
 
 
 def at_call(owner: Any, name: str, call: int, act: Callable[..., None]) -> None:
