@@ -157,8 +157,8 @@ class TrainConfig:
     loss: str = option("bce", "adversarial loss", choices=LOSS_NAMES)
     updates: str = option(
         "alternating",
-        "whether the generator learns from the discriminator's new weights, or both from the old ones, which saves a "
-        "quarter of the work",
+        "whether the generator learns from the discriminator's new weights, or both from the old ones, which saves up "
+        "to a quarter of the work",
         choices=("alternating", "simultaneous"),
         later=True,
     )

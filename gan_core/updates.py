@@ -1,7 +1,7 @@
 """What each network has to change in a step: losses and their gradients, without state of its own.
 
 Alternating: `judge` gives the discriminator's gradients, and `convince`, when it has taken its step, what generated
-pictures have to become. Simultaneous: `both` gives both at the same weights, for two thirds of the work.
+pictures have to become. Simultaneous: `both` gives both at the same weights, for three quarters of the work at best.
 """
 
 from __future__ import annotations
