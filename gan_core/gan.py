@@ -176,15 +176,16 @@ class Gan:
             fake_logits = fake_logits.write(part, logits[real.shape[1] :])
         self._apply_d(gradients_d)
 
-        for part in distribution.parts(0 if self.is_simultaneous else parts):
-            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
-            condition = None if conditions is None else conditions[part]
-            latent = distribution.after(latents[part], gradients_g)
-            with tf.GradientTape() as tape:
-                fake = self.generator(models.inputs(latent, condition), training=True)
-            slopes, loss = self.updates.convince(Batch(real[part], fake, condition, strength, step, part), scale_g)
-            gradients_g = _sum(gradients_g, tape.gradient(fake, weights_g, output_gradients=slopes), parts)
-            loss_g += loss / parts
+        if not self.is_simultaneous:
+            for part in distribution.parts(parts):
+                tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+                condition = None if conditions is None else conditions[part]
+                latent = distribution.after(latents[part], gradients_g)
+                with tf.GradientTape() as tape:
+                    fake = self.generator(models.inputs(latent, condition), training=True)
+                slopes, loss = self.updates.convince(Batch(real[part], fake, condition, strength, step, part), scale_g)
+                gradients_g = _sum(gradients_g, tape.gradient(fake, weights_g, output_gradients=slopes), parts)
+                loss_g += loss / parts
         self._apply_g(gradients_g)
         return tf.concat([real_logits.concat(), fake_logits.concat()], 0), loss_d, loss_g
 
