@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from gan_core import artifacts, distribution, guards, start_up, vitals
+from gan_core import artifacts, distribution, guards, start_up, timetable, vitals
 from gan_core.checkpoints import (
     checkpoint_folder,
     finished_checkpoint,
@@ -244,15 +244,7 @@ class Training:
         Returns:
             False when nothing was done, because a signal came while pixels were waited for.
         """
-        intervals = (
-            self.train.log_every_kimg,
-            self.train.snapshot_every_kimg,
-            self.train.checkpoint_every_kimg,
-        )
-        stop = min(self.step + self.pace.steps, self.train.total_steps)
-        for kimg in intervals:
-            every = self._steps(kimg)
-            stop = min(stop, (self.step // every + 1) * every)
+        stop = timetable.next_stop(self.step, self.pace.steps, self.train)
         count = stop - self.step
         arguments = self.feed.of(self.step, count, self.signals)
         if not arguments:
@@ -270,10 +262,7 @@ class Training:
         return True
 
     def _due(self, kimg: float) -> bool:
-        return self.step % self._steps(kimg) == 0 or self.step == self.train.total_steps
-
-    def _steps(self, kimg: float) -> int:
-        return max(1, round(kimg * 1000 / self.train.batch_size))
+        return timetable.is_due(self.step, kimg, self.train)
 
     @property
     def seconds(self) -> float:
@@ -293,10 +282,7 @@ class Training:
         self.steps_since_log = 0
         now, steps = time.monotonic(), self.step - self.rate_step
         figures["images_per_second"] = steps * self.train.batch_size / (now - self.rate_started)
-        if self.gan.is_adaptive:
-            figures["augment_strength"] = float(self.gan.strength.numpy())
-        figures |= vitals.of_optimizer("g", self.gan.optimizer_g) | vitals.of_optimizer("d", self.gan.optimizer_d)
-        figures |= vitals.memory()
+        figures |= vitals.of_gan(self.gan) | vitals.memory()
         self.rate_started, self.rate_step = now, self.step
         warned = self.watch.logged(figures["loss_d"], images_before, self.images_seen)
         if self.log is not None:

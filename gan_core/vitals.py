@@ -14,9 +14,16 @@ import keras
 import tensorflow as tf
 
 from gan_core import artifacts
+from gan_core.gan import Gan
 
 PROCESS_FILE = "training.json"
 _MIB = 1024**2
+
+
+def of_gan(gan: Gan) -> dict[str, float]:
+    """Return the strength of the augmentation where it follows the discriminator, and what both optimizers say."""
+    strength = {"augment_strength": float(gan.strength.numpy())} if gan.is_adaptive else {}
+    return strength | of_optimizer("g", gan.optimizer_g) | of_optimizer("d", gan.optimizer_d)
 
 
 def of_optimizer(owner: str, optimizer: keras.optimizers.Optimizer) -> dict[str, float]:

@@ -49,7 +49,9 @@ def _config(given: argparse.Namespace) -> RunConfig:
     """Return the preset with the options, without scores, and with one line of the log for each `--steps` steps."""
     quiet = [f"train.{name}_every_kimg={_NEVER_KIMG}" for name in ("snapshot", "checkpoint")]
     options = [*quiet, f"train.total_kimg={_NEVER_KIMG}", "eval.snapshot_score_count=0", f"train.seed={given.seed}"]
-    if given.steps is not None:
+    if given.steps is None:
+        options.append("train.steps_per_execution=8")  # as celeba64-cpu has it
+    else:
         kimg = given.steps * given.batch / 1000
         options += [f"train.log_every_kimg={kimg}", f"train.total_kimg={2 * kimg}", f"train.batch_size={given.batch}"]
         options += [f"train.precision={given.precision}"]

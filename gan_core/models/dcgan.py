@@ -10,7 +10,7 @@ from keras import layers
 
 from gan_core.config import DataConfig, ModelConfig
 from gan_core.models.conditional import ConditionalScale, condition_input, inputs, projected
-from gan_core.models.layers import LEAK, Dropout, Pair, normal, pyramid, seeds_of
+from gan_core.models.layers import LEAK, BatchNormalization, Dropout, Pair, normal, pyramid, seeds_of
 from gan_core.models.spectral import spectral
 
 _INIT_STDDEV = 0.02  # Radford et al. 2016, section 4
@@ -100,9 +100,7 @@ def _discriminator(
 
 def _normalized_relu(x: Any, policy: Any, seeds: Iterator[int], name: str, condition: Any) -> Any:
     gamma = keras.initializers.RandomNormal(1.0, _INIT_STDDEV, seed=next(seeds))
-    x = layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, dtype=policy, name=f"{name}_norm"
-    )(x)
+    x = BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, dtype=policy, name=f"{name}_norm")(x)
     if condition is not None:
         x = ConditionalScale(dtype=policy, name=f"{name}_condition")([x, condition])
     return layers.ReLU(dtype=policy, name=f"{name}_relu")(x)

@@ -16,10 +16,11 @@ import numpy as np
 import tensorflow as tf
 
 from gan_core import distribution
+from gan_core.conditions import Condition
 from gan_core.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from gan_core.gan import Gan
 
-_BATCH = 8
+_BATCH, _STEPS = 8, 4
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "whole batch": (
         {"name": "dcgan", "dropout": 0.2},
@@ -49,11 +50,20 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"name": "mlp", "dropout": 0.3},
         {"loss": "relativistic", "penalty": "r1", "penalty_every": 2, "micro_batch": 4, "updates": "simultaneous"},
     ),
+    "conditional": (
+        {"name": "dcgan", "dropout": 0.0, "condition": ("label",)},
+        {"loss": "bce", "penalty": "r1", "penalty_every": 2},
+    ),
+    "conditional parts": (
+        {"name": "mlp", "dropout": 0.0, "condition": ("label",)},
+        {"loss": "relativistic", "penalty": "r1", "micro_batch": 4, "updates": "simultaneous"},
+    ),
     "between pictures": ({"name": "mlp", "dropout": 0.0}, {"loss": "wgan-gp", "penalty": "gp", "freeze_d": 1}),
     "skipped": ({"name": "mlp", "dropout": 0.2}, {"loss": "bce", "precision": "mixed_float16"}),
     "float16": ({"name": "mlp", "dropout": 0.2}, {"loss": "bce", "precision": "mixed_float16"}),
 }
 
+_CLASSES = Condition("label", ("one", "two", "three"), ((0,), (1,), (2,)), (5, 2, 1))
 SCALES = {"float16": 2.0**10, "skipped": 2.0**40}  # of the loss: no step is skipped, or each
 
 
@@ -68,12 +78,13 @@ def config(case: str) -> RunConfig:
     )
 
 
-def trained(gan: Gan, state: dict[str, Any], images: Any) -> tuple[dict[str, float], dict[str, Any]]:
+def trained(gan: Gan, state: dict[str, Any], shown: list[Any]) -> tuple[dict[str, float], dict[str, Any]]:
     """Return the means and the state after steps from `state`; with one step a call, and then with all others."""
     gan.restore(state)
-    gan.train_steps(images[:1], tf.constant(0, tf.int64))
-    gan.train_steps(images[1:], tf.constant(1, tf.int64))
-    measured = gan.measured(len(images))
+    for first, last in ((0, 1), (1, _STEPS)):
+        images, *conditions = (one[first:last] for one in shown)
+        gan.train_steps(images, tf.constant(first, tf.int64), *conditions)
+    measured = gan.measured(_STEPS)
     gan.settle_average()
     return measured, gan.state()
 
@@ -82,17 +93,22 @@ def compared(case: str, strategy: tf.distribute.Strategy) -> dict[str, Any]:
     """Return what differs in a case."""
     asked = config(case)
     keras.utils.set_random_seed(0)
+    condition = _CLASSES if asked.model.condition else None
     with distribution.scope(strategy):
-        two = Gan(asked)
-    one = Gan(asked)
+        two = Gan(asked, None, condition)
+    one = Gan(asked, None, condition)
     state = one.state()
     if case in SCALES:
         state |= {f"optimizer_{owner}/003": np.float32(SCALES[case]) for owner in "gd"}
     two.restore(state)
     taken = two.state()
-    images = np.random.default_rng(0).integers(0, 256, (4, _BATCH, 28, 28, 1), np.uint8)
-    measured, expected = trained(one, state, images)
-    means, found = trained(two, state, images)
+    random = np.random.default_rng(0)
+    shown = [random.integers(0, 256, (_STEPS, _BATCH, 28, 28, 1), np.uint8)]
+    if condition:
+        classes = random.integers(0, condition.size, (_STEPS * _BATCH, 1))
+        shown.append(condition.array(classes).reshape(_STEPS, _BATCH, -1))
+    measured, expected = trained(one, state, shown)
+    means, found = trained(two, state, shown)
     copies = [
         [copy.numpy() for copy in strategy.experimental_local_results(getattr(variable, "_value", variable))]
         for variable in two._variables().values()
