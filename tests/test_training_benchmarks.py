@@ -51,6 +51,24 @@ def test_operations_of_the_classic_networks_are_counted_from_their_layers() -> N
     assert flops.forward(discriminator.layers) == [end, inner, inner, inner, 2 * 8192]
 
 
+def test_peers_get_the_networks_with_layers_of_keras_own() -> None:
+    """No class of faceloom's is left, and the first weights are the same."""
+    import keras
+
+    from benchmarks.training.tensorflow_driver import stock
+    from gan_core import models
+
+    config = load_config(architecture.PRESET, [*architecture.NETWORKS, "model.base_channels=4"])
+    replaced = 0
+    for network in models.build(config.data, config.model, "float32"):
+        theirs = keras.models.clone_model(network, clone_function=stock)
+        assert {type(layer).__module__.partition(".")[0] for layer in theirs.layers} == {"keras"}
+        replaced += sum(type(one) is not type(other) for one, other in zip(network.layers, theirs.layers, strict=True))
+        for one, other in zip(network.weights, theirs.weights, strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert replaced == 8  # four normalisations, four dropouts
+
+
 LOOPS = """
 import sys
 steps = []
@@ -306,10 +324,24 @@ def test_an_unknown_contender_is_refused(tmp_path: Path) -> None:
         chosen(entered, ["keras"])
 
 
-def test_a_file_that_is_no_list_of_recipes_is_refused(tmp_path: Path) -> None:
+def test_a_recipe_takes_what_it_does_not_set_from_another(tmp_path: Path) -> None:
+    """In the order of the other's settings, those of its own after them."""
+    path = tmp_path / "recipes.toml"
+    path.write_text(
+        '[one]\nset = ["train.beta1=0.5", "train.loss=bce"]\n'
+        '[two]\nabout = "more"\nlike = "one"\nset = ["train.beta2=0.9", "train.beta1=0"]\n'
+    )
+    assert read_recipes(path) == [
+        ("one", "", ["train.beta1=0.5", "train.loss=bce"]),
+        ("two", "more", ["train.beta1=0", "train.loss=bce", "train.beta2=0.9"]),
+    ]
+
+
+@pytest.mark.parametrize("text", ['[one]\nabout = "no settings"\n', '[one]\nlike = "nobody"\nset = []\n'])
+def test_a_file_that_is_no_list_of_recipes_is_refused(text: str, tmp_path: Path) -> None:
     """The message says what a recipe is."""
     path = tmp_path / "recipes.toml"
-    path.write_text('[one]\nabout = "no settings"\n')
+    path.write_text(text)
     with pytest.raises(SystemExit, match=r"recipes\.toml must have a table \[name\] with set = "):
         read_recipes(path)
 

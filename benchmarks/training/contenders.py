@@ -157,15 +157,18 @@ def chosen(entered: Mapping[str, Contender], only: Sequence[str] | None) -> list
 def read_recipes(path: Path) -> list[tuple[str, str, list[str]]]:
     """Return name, remark and settings of each table of a TOML file.
 
-    A table `[name]` has `about`, a text, and `set`, a list of `section.key=value`. Raises SystemExit for another file.
+    A table `[name]` has `about`, a text, and `set`, a list of `section.key=value`; with `like`, the name of an earlier
+    table, it has that one's settings but for those that it sets itself. Raises SystemExit for another file.
     """
+    recipes: dict[str, tuple[str, dict[str, str]]] = {}
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        return [
-            (name, str(table.get("about", "")), [str(one) for one in table["set"]]) for name, table in tables.items()
-        ]
+        for name, table in tomllib.loads(path.read_text(encoding="utf-8")).items():
+            settings = dict(recipes[table["like"]][1]) if "like" in table else {}
+            settings.update((one.partition("=")[0], one) for one in table["set"])
+            recipes[name] = str(table.get("about", "")), settings
     except (OSError, tomllib.TOMLDecodeError, KeyError, AttributeError) as error:
         raise SystemExit(f"{path} must have a table [name] with set = [...] for each recipe: {error}") from None
+    return [(name, about, list(settings.values())) for name, (about, settings) in recipes.items()]
 
 
 def run(contender: Contender, faces: Path, out: Path, told: Sequence[str]) -> dict[str, Any]:
