@@ -103,7 +103,7 @@ def assert_same_run(one: Path, other: Path) -> None:
 def test_logs_are_complete(uninterrupted: Path) -> None:
     """A run logs every interval once, snapshots the start, every interval and the end, and keeps two checkpoints.
 
-    The best snapshot was that at 80, and has one beside them.
+    The best snapshot has one beside them. Which that is, depends on the last bits of TensorFlow's kernels.
     """
     assert [line["images"] for line in lines(uninterrupted / "metrics.jsonl")] == [
         32,
@@ -117,12 +117,11 @@ def test_logs_are_complete(uninterrupted: Path) -> None:
     ]
     names = [path.name for path in sorted((uninterrupted / "snapshots").iterdir())]
     assert names == ["000000000000.png", "000000000080.png", "000000000160.png", "000000000240.png"]
-    assert [line["images"] for line in lines(uninterrupted / "snapshot_scores.jsonl")] == [0, 80, 160, 240]
-    assert [path.name for path in sorted((uninterrupted / "checkpoints").glob("[0-9]*"))] == [
-        "000000000080",
-        "000000000192",
-        "000000000240",
-    ]
+    scores = lines(uninterrupted / "snapshot_scores.jsonl")
+    assert [line["images"] for line in scores] == [0, 80, 160, 240]
+    best = min(scores[1:], key=lambda line: line["swd"])["images"]
+    kept = [int(path.name) for path in (uninterrupted / "checkpoints").glob("[0-9]*")]
+    assert sorted(kept) == sorted({best, 192, 240})
 
 
 def test_a_run_is_seen_in_pictures(uninterrupted: Path) -> None:
