@@ -112,11 +112,12 @@ class Gan:
             logits, loss_d, loss_g = self._in_parts(images, step, condition)
         average.move(self.averaged, self.generator, self.config.train, step)
         real_logits, fake_logits = tf.split(logits, 2)
+        boundary = self._boundary(real_logits, fake_logits)
         if self.is_adaptive:
-            self._adapt(real_logits, step)
+            self._adapt(real_logits - boundary, step)
         accuracies = [
-            tf.reduce_mean(tf.cast(real_logits > 0, tf.float32)),
-            tf.reduce_mean(tf.cast(fake_logits < 0, tf.float32)),
+            tf.reduce_mean(tf.cast(real_logits > boundary, tf.float32)),
+            tf.reduce_mean(tf.cast(fake_logits < boundary, tf.float32)),
         ]
         self.sums.assign_add(step_means.measured_row(distribution.mean([loss_g, loss_d, *accuracies])))
 
@@ -211,8 +212,18 @@ class Gan:
     def _strength(self) -> Tensor | float:
         return self.strength.value() if self.is_adaptive else self.config.train.augment_strength
 
+    def _boundary(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor | float:
+        """Return the logit that parts real from generated: the loss', else the middle between the means of both."""
+        if (known := self.updates.loss.boundary) is not None:
+            return known
+        means = distribution.mean([tf.reduce_mean(real_logits), tf.reduce_mean(fake_logits)])
+        return tf.add_n(means) / 2.0
+
     def _adapt(self, real_logits: Tensor, step: Tensor) -> None:
-        """Move the augmentation's strength every fourth step, by the signs of the logits since the last time."""
+        """Move the augmentation's strength every fourth step, by the signs of the logits since the last time.
+
+        Logits are float32 [batch, 1], 0 where a picture may be either.
+        """
         train = self.config.train
         self.signs.assign_add(*distribution.mean([tf.reduce_mean(tf.sign(real_logits))]))
         if (step + 1) % _ADAPT_STEPS == 0:

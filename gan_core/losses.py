@@ -25,11 +25,14 @@ class Loss:
         generator: (real_logits, fake_logits) -> loss.
         needs_real: whether the generator's side looks at the logits of real pictures, as many as generated ones. If
             not, it takes anything in their place and the discriminator need not be asked.
+        boundary: the logit of a picture that may be either. None where only differences between logits mean something:
+            the loss is the same when all of them move together.
     """
 
     discriminator: Callable[[Tensor, Tensor, float], Tensor]
     generator: Callable[[Tensor, Tensor], Tensor]
     needs_real: bool = False
+    boundary: float | None = 0.0
 
 
 def bce_discriminator(real_logits: Tensor, fake_logits: Tensor, label_smoothing: float) -> Tensor:
@@ -124,8 +127,8 @@ def _lead(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 LOSSES: dict[str, Loss] = {
     "bce": Loss(bce_discriminator, bce_generator),
     "minimax": Loss(bce_discriminator, minimax_generator),
-    "lsgan": Loss(lsgan_discriminator, lsgan_generator),
+    "lsgan": Loss(lsgan_discriminator, lsgan_generator, boundary=0.5),
     "hinge": Loss(hinge_discriminator, critic_generator),
-    "wgan-gp": Loss(wasserstein_discriminator, critic_generator),
-    "relativistic": Loss(relativistic_discriminator, relativistic_generator, needs_real=True),
+    "wgan-gp": Loss(wasserstein_discriminator, critic_generator, boundary=None),
+    "relativistic": Loss(relativistic_discriminator, relativistic_generator, needs_real=True, boundary=None),
 }

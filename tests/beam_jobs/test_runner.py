@@ -71,12 +71,12 @@ def test_pool_workers_import_no_beam() -> None:
 
 
 def test_beam_leaves_other_clients_alone() -> None:
-    """Beam is imported without MongoDB's and BigQuery's connectors, which are there, and stay importable."""
+    """Beam is imported without MongoDB's, BigQuery's and Parquet's connectors, which are there and stay importable."""
     code = (
         "import sys\n"
         "from beam_jobs.quiet_beam import beam\n"
-        "assert not {'pymongo', 'bson', 'apache_beam.io.gcp.bigquery', 'requests'} & sys.modules.keys()\n"
-        "import pymongo, bson\n"
+        "assert not {'pymongo', 'bson', 'apache_beam.io.gcp.bigquery', 'pyarrow', 'requests'} & sys.modules.keys()\n"
+        "import pymongo, bson, pyarrow.parquet\n"
         "import apache_beam.io.gcp.bigquery\n"
         "assert apache_beam.io.gcp.bigquery.ReadFromBigQuery\n"
     )

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from gan_core.config import TrainConfig
+from gan_core.guards import loss_bounds
 from gan_core.losses import LOSSES
 from gan_core.sections import LOSS_NAMES
 
@@ -192,3 +194,18 @@ def test_values_and_slopes_stay_finite_for_huge_logits(name: str, size: float) -
         loss_g = LOSSES[name].generator(real, fake)
     found = [loss_d, loss_g, *tape.gradient(loss_d, [real, fake]), tape.gradient(loss_g, fake)]
     assert all(np.isfinite(value.numpy()).all() for value in found)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_boundary_is_where_a_picture_may_be_either(name: str) -> None:
+    """There the discriminator's loss is that of one that cannot tell; without a boundary, all logits may move."""
+    penalty = "gp" if name == "wgan-gp" else "none"
+    loss, bounds = LOSSES[name], loss_bounds(TrainConfig(loss=name, penalty=penalty))
+    if loss.boundary is not None:
+        assert bounds is not None
+        undecided = logits(loss.boundary)
+        assert float(loss.discriminator(undecided, undecided, 0.0)) == pytest.approx(bounds[1], rel=1e-6)
+    else:
+        real, fake, far = logits(0.5, -2.0), logits(1.0, 0.25), 8.0
+        moved = float(loss.discriminator(real + far, fake + far, 0.0))
+        assert moved == pytest.approx(float(loss.discriminator(real, fake, 0.0)), abs=1e-6)

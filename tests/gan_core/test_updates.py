@@ -135,6 +135,36 @@ def test_the_strength_follows_the_discriminator() -> None:
 
 
 @pytest.mark.usefixtures("_eager")
+@pytest.mark.parametrize(
+    ("loss", "real", "fake", "expected", "mean_sign"),
+    [
+        ("bce", (3.0, 1.0, 1.0, -1.0), (-1.0, 1.0, -1.0, 2.0), (0.75, 0.5), 0.5),
+        ("lsgan", (1.0, 0.75, 0.25, 0.6), (0.0, 0.6, 0.4, 0.25), (0.75, 0.75), 0.5),
+        # The middle of the means is 101: what a relativistic discriminator calls 100 may be anything.
+        ("relativistic", (104.0, 102.0, 102.0, 100.0), (98.0, 102.0, 100.0, 100.0), (0.75, 0.75), 0.5),
+        ("wgan-gp", (-90.0, -91.0, -90.0, -89.0), (-109.0, -111.0, -110.0, -90.5), (1.0, 0.75), 1.0),
+    ],
+)
+def test_accuracies_are_those_about_the_loss_boundary(
+    monkeypatch: pytest.MonkeyPatch,
+    loss: str,
+    real: tuple[float, ...],
+    fake: tuple[float, ...],
+    expected: tuple[float, float],
+    mean_sign: float,
+) -> None:
+    """A picture is taken for real above the loss' boundary: 0, 1/2, or the middle between both kinds."""
+    penalty = "gp" if loss == "wgan-gp" else "none"
+    gan = Gan(configured(loss=loss, penalty=penalty, augment=("color",), augment_target=0.5))
+    said = tf.constant([[logit] for logit in (*real, *fake)])
+    monkeypatch.setattr(gan, "_whole_batch", lambda *_: (said, tf.zeros([]), tf.zeros([])))
+    gan.train_steps(np.zeros((1, BATCH, 28, 28, 1), np.uint8), tf.constant(0, tf.int64))
+    measured = gan.measured(1)
+    assert (measured["accuracy_real"], measured["accuracy_fake"]) == expected
+    assert float(gan.signs.numpy()) == mean_sign
+
+
+@pytest.mark.usefixtures("_eager")
 def test_a_schedule_ends_where_it_says() -> None:
     """Both learning rates start as given and end, from `schedule_kimg` on, at their share; beta2 leaves its start."""
     ends = {"schedule_kimg": 0.04, "learning_rate_end": 0.25, "learning_rate_g": 4e-4, "learning_rate_d": 2e-4}
