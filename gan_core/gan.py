@@ -214,8 +214,8 @@ class Gan:
 
     def _boundary(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor | float:
         """Return the logit that parts real from generated: the loss', else the middle between the means of both."""
-        if (known := self.updates.loss.boundary) is not None:
-            return known
+        if self.updates.loss.boundary is not None:
+            return self.updates.loss.boundary
         means = distribution.mean([tf.reduce_mean(real_logits), tf.reduce_mean(fake_logits)])
         return tf.add_n(means) / 2.0
 
