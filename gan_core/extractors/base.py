@@ -7,6 +7,7 @@ resizing: `Facts` goes into the protocol of every score.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -60,6 +61,23 @@ class Extracted:
 
     features: Features
     logits: Features | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which extractor a user asks for.
+
+    Attributes:
+        name: a key of EXTRACTORS, "keras:NAME" of keras.applications, or the path of an .onnx or .keras file.
+        weights: a file or an address of weights; empty is the extractor's own.
+        resizing: empty is the extractor's own.
+        downloads: the folder of files that were downloaded, `<data root>/weights`.
+    """
+
+    name: str
+    weights: str = ""
+    resizing: str = ""
+    downloads: Path = Path("data/weights")
 
 
 class Extractor(Protocol):
