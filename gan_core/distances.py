@@ -8,6 +8,7 @@ last digits depend on the BLAS library that NumPy was built with.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +23,31 @@ WINDOW = 7  # pixels, the side of a neighbourhood
 WINDOWS_PER_IMAGE = 128  # neighbourhoods of one picture at one level
 DIRECTIONS = 512  # in the paper: 4 repeats of 128
 SMALLEST_LEVEL = 14  # pixels; powers of two end at 16 as in the paper, 28 ends at 14
+_ERROR_HALVES = 12  # sets of half the pictures, from whose spread the standard error comes
+_ERROR_DIRECTIONS = 32  # of the 512: an error needs no second digit
 _SCALE = 1000.0  # published distances are times 1000
 _BLOCK_VALUES = 1 << 25  # projections made at once: 134 MB
 _IMAGES_AT_ONCE = 16  # what is filtered stays in the processor's cache
 _CONSTANT = 1e-3  # grey levels; a smaller deviation is rounding, not content
+
+
+@dataclass(frozen=True)
+class Distance:
+    """A sliced Wasserstein distance, times 1000.
+
+    Attributes:
+        by_level: side of the level in pixels -> distance.
+        error: one standard error of the mean over the levels: how far it would move with other pictures in the place
+            of those that are compared with the reference, which stays.
+    """
+
+    by_level: dict[int, float]
+    error: float
+
+    @property
+    def mean(self) -> float:
+        """The mean over the levels."""
+        return sum(self.by_level.values()) / len(self.by_level)
 
 
 def sliced_wasserstein(real: Images, fake: Images, *, seed: int = 0) -> dict[int, float]:
@@ -54,7 +76,7 @@ def sliced_wasserstein(real: Images, fake: Images, *, seed: int = 0) -> dict[int
     Raises:
         DataError: dtype or shape do not fit, or differ between the sets.
     """
-    return sliced_wasserstein_to_each(real, [fake], seed=seed)[0]
+    return sliced_wasserstein_to_each(real, [fake], seed=seed)[0].by_level
 
 
 def sliced_wasserstein_to_each(
@@ -62,13 +84,24 @@ def sliced_wasserstein_to_each(
     others: Sequence[Images],
     *,
     seed: int = 0,
-) -> list[dict[int, float]]:
-    """Return `sliced_wasserstein(reference, other)` for each of `others`; cheaper than one by one."""
+) -> list[Distance]:
+    """Return `sliced_wasserstein(reference, other)` and its error for each of `others`; cheaper than one by one."""
     side = check_images(reference)
     for other in others:
         check_same_shape(reference.shape, other)
-    by_level = {level: _distances(reference, others, level, seed) for level in levels(side)}
-    return [{level: found[i] for level, found in by_level.items()} for i in range(len(others))]
+    found: list[dict[int, _AtLevel]] = [{} for _ in others]
+    for level in levels(side):
+        descriptors = _descriptors(reference, level, seed)
+        blocks = list(_directions(level, descriptors.shape, seed))
+        totals = [_AtLevel(0.0, np.zeros(_ERROR_HALVES)) for _ in others]
+        theirs = [_descriptors(other, level, seed) for other in others]
+        for number, directions in enumerate(blocks):
+            sorted_reference = _project(directions, descriptors)
+            for i, windows in enumerate(theirs):
+                totals[i] = totals[i].plus(sorted_reference, windows, directions, len(reference), number == 0)
+        for i, total in enumerate(totals):
+            found[i][level] = total
+    return [_distance(one) for one in found]
 
 
 class SlicedWasserstein:
@@ -87,16 +120,37 @@ class SlicedWasserstein:
             blocks = _directions(level, descriptors.shape, seed)
             self._sorted[level] = [_project(directions, descriptors) for directions in blocks]
 
-    def distance(self, fake: Images) -> dict[int, float]:
-        """Return `sliced_wasserstein(real, fake)`. Raises DataError unless `fake` has the shape of `real`."""
+    def distance(self, fake: Images) -> Distance:
+        """Return `sliced_wasserstein(real, fake)` and its error. DataError unless `fake` has the shape of `real`."""
         check_same_shape(self.shape, fake)
         found = {}
         for level, sorted_real in self._sorted.items():
-            descriptors = _descriptors(fake, level, self._seed)
+            descriptors, total = _descriptors(fake, level, self._seed), _AtLevel(0.0, np.zeros(_ERROR_HALVES))
             pairs = zip(sorted_real, _directions(level, descriptors.shape, self._seed), strict=True)
-            total = sum(_sum_of_distances(real, descriptors, directions) for real, directions in pairs)
-            found[level] = _SCALE * total / DIRECTIONS
-        return found
+            for number, (real, directions) in enumerate(pairs):
+                total = total.plus(real, descriptors, directions, len(fake), number == 0)
+            found[level] = total
+        return _distance(found)
+
+
+@dataclass(frozen=True)
+class _AtLevel:
+    """Sums over directions at one level: of the distances, and for each half of the pictures of its distances."""
+
+    total: float
+    halves: npt.NDArray[np.float64]
+
+    def plus(self, sorted_reference: Floats, other: Floats, directions: Floats, count: int, first: bool) -> _AtLevel:
+        total = self.total + _sum_of_distances(sorted_reference, other, directions)
+        halves = _distances_of_halves(sorted_reference, other, directions, count) if first else self.halves
+        return _AtLevel(total, halves)
+
+
+def _distance(found: dict[int, _AtLevel]) -> Distance:
+    by_level = {level: _SCALE * one.total / DIRECTIONS for level, one in found.items()}
+    # Halves that are drawn without replacement spread as much as independent whole sets do (delete-half jackknife).
+    halves = np.mean([one.halves for one in found.values()], axis=0)
+    return Distance(by_level, _SCALE * float(halves.std()))
 
 
 def levels(side: int) -> list[int]:
@@ -130,15 +184,34 @@ def planes_of(images: Images) -> Floats:
     return np.ascontiguousarray(np.moveaxis(images, 3, 1), dtype=np.float32)
 
 
-def _distances(reference: Images, others: Sequence[Images], level: int, seed: int) -> list[float]:
-    """Return the distance of each of `others` at one level."""
-    first, *rest = (_descriptors(images, level, seed) for images in (reference, *others))
-    totals = [0.0] * len(rest)
-    for directions in _directions(level, first.shape, seed):
-        sorted_reference = _project(directions, first)
-        for i, descriptors in enumerate(rest):
-            totals[i] += _sum_of_distances(sorted_reference, descriptors, directions)
-    return [_SCALE * total / DIRECTIONS for total in totals]
+def _distances_of_halves(
+    sorted_reference: Floats, descriptors: Floats, directions: Floats, count: int
+) -> npt.NDArray[np.float64]:
+    """Return the mean distance over a few directions of random halves of the pictures: [_ERROR_HALVES].
+
+    Each half is normalized by its own statistics, as a set is: contrast is not to count here either. The reference is
+    thinned to as many values as a half has, at even ranks.
+    """
+    if count < 2:
+        return np.zeros(_ERROR_HALVES)
+    some = directions[:_ERROR_DIRECTIONS].reshape(min(len(directions), _ERROR_DIRECTIONS), -1, WINDOW**2)
+    windows = descriptors.reshape(count, -1, some.shape[1], WINDOW**2)
+    by_channel = np.einsum("kcw,nmcw->cnkm", some, windows, optimize=True)
+    means, squares = windows.mean(axis=(1, 3)), np.square(windows).mean(axis=(1, 3))
+    size = count // 2 * windows.shape[1]
+    ranks = ((np.arange(size) + 0.5) * sorted_reference.shape[1] / size).astype(np.int64)
+    wanted = sorted_reference[: len(some), ranks]
+    random, found = np.random.default_rng(count), np.empty(_ERROR_HALVES)
+    for half in range(_ERROR_HALVES):
+        chosen = random.permutation(count)[: count // 2]
+        mean = means[chosen].mean(axis=0)
+        deviation = np.sqrt(np.maximum(squares[chosen].mean(axis=0) - mean**2, 0.0))
+        deviation[deviation < _CONSTANT] = 1.0
+        values = np.tensordot(1 / deviation, by_channel[:, chosen], 1).swapaxes(0, 1).reshape(len(some), size)
+        values -= (some.sum(axis=2) @ (mean / deviation))[:, None]
+        values.sort(axis=1)
+        found[half] = np.abs(values - wanted).mean()
+    return found
 
 
 def _descriptors(images: Images, level: int, seed: int) -> Floats:

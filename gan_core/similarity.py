@@ -8,6 +8,8 @@ be compared where TensorFlow is not running.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,11 +23,21 @@ _C1, _C2 = np.float32((0.01 * 255) ** 2), np.float32((0.03 * 255) ** 2)
 _PAIRS_AT_ONCE = 16  # what is filtered stays in the processor's cache
 
 
-def ms_ssim_diversity(images: Images, *, pairs: int = MAX_PAIRS, seed: int = 0) -> float:
+class Diversity(NamedTuple):
+    """The mean MS-SSIM of pairs of pictures, and one standard error of it over the drawing of the pictures."""
+
+    mean: float
+    error: float
+
+
+def ms_ssim_diversity(images: Images, *, pairs: int = MAX_PAIRS, seed: int = 0) -> Diversity:
     """Return the mean MS-SSIM of random pairs of different pictures, in [0, 1]: 1 is N times one picture.
 
     Lower is more diverse, but no value is right save the real data's own at the same S and C: small pictures
     have fewer scales, so that numbers at different sizes do not compare. Lower contrast alone raises it.
+
+    The error knows that pairs which share a picture are not independent: Fafchamps and Gubert 2007, "The formation of
+    risk sharing networks", equation 2.
 
     Args:
         images: uint8 [N, S, S, C] in [0, 255], N >= 2, S in `config.RESOLUTIONS`, C = 1 or 3.
@@ -47,11 +59,21 @@ def ms_ssim_diversity(images: Images, *, pairs: int = MAX_PAIRS, seed: int = 0) 
     # Pair k joins picture k mod N with the one 1 + k div N further on, around the end: each pair once.
     first = numbers % count
     second = (first + numbers // count + 1) % count
-    total = 0.0
+    values = np.empty(len(numbers))
     for start in range(0, len(numbers), _PAIRS_AT_ONCE):
         at = slice(start, start + _PAIRS_AT_ONCE)
-        total += float(ms_ssim(images[first[at]], images[second[at]]).sum())
-    return total / len(numbers)
+        values[at] = ms_ssim(images[first[at]], images[second[at]])
+    mean = float(values.mean())
+    return Diversity(mean, _error_of_pairs(values - mean, first, second, count))
+
+
+def _error_of_pairs(
+    deviations: npt.NDArray[np.float64], first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], count: int
+) -> float:
+    """Return the standard error of a mean over pairs (first[k], second[k]) of `count` independent pictures."""
+    of_picture = np.bincount(first, deviations, count) + np.bincount(second, deviations, count)
+    alone = float(np.square(deviations).sum())
+    return max(float(np.square(of_picture).sum()) - alone, alone) ** 0.5 / len(deviations)
 
 
 def ms_ssim(a: Images, b: Images) -> npt.NDArray[np.float64]:

@@ -64,7 +64,7 @@ class Scorer:
         values = {
             "swd": _swd(self._real, samples),
             "faces": frechet(self._real_features, features),
-            "ms_ssim": ms_ssim_diversity(samples),
+            "ms_ssim": ms_ssim_diversity(samples).mean,
         }
         return {name: {"value": value, "floor": self._floors[name]} for name, value in values.items()}
 
@@ -74,7 +74,7 @@ class Scorer:
             found = {
                 "swd": _swd(self._real, self._trained),
                 "faces": frechet(self._real_features, self._kept("train")),
-                "ms_ssim": ms_ssim_diversity(self._real),
+                "ms_ssim": ms_ssim_diversity(self._real).mean,
             }
             path.write_text(json.dumps(found), encoding="utf-8")
         floors: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))

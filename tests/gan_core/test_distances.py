@@ -162,7 +162,7 @@ def test_orders_kinds_of_damage() -> None:
     """From near to far: other real pictures, blurred ones, noisy ones, shuffled patches."""
     real, other = drawn(64, seed=1), drawn(64, seed=2)
     sets = [other, blurred(other), noisy(other, 20), shuffled(other)]
-    means = [np.mean(list(found.values())) for found in sliced_wasserstein_to_each(real, sets)]
+    means = [found.mean for found in sliced_wasserstein_to_each(real, sets)]
     assert means == sorted(means)
     assert means[1] > 1.2 * means[0]
 
@@ -170,7 +170,7 @@ def test_orders_kinds_of_damage() -> None:
 def test_noise_shows_at_the_fine_level() -> None:
     """Pixel noise moves the finest level at least ten times as much as the coarsest."""
     real, other = drawn(64, seed=1), drawn(64, seed=2)
-    clean, dirty = sliced_wasserstein_to_each(real, [other, noisy(other, 10)])
+    clean, dirty = (found.by_level for found in sliced_wasserstein_to_each(real, [other, noisy(other, 10)]))
     assert dirty[32] - clean[32] > 10 * abs(dirty[16] - clean[16])
 
 
@@ -192,13 +192,37 @@ def test_block_sizes_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sliced_wasserstein(a, b) == pytest.approx(expected, rel=1e-5)
 
 
+def contrasts(count: int, seed: int) -> Images:
+    """Return coarse 32x32 pictures of very different contrast and noise."""
+    random = np.random.default_rng(seed)
+    coarse = random.standard_normal((count, 8, 8, 3)).repeat(4, 1).repeat(4, 2) * random.uniform(
+        10, 50, (count, 1, 1, 1)
+    )
+    fine = random.standard_normal((count, 32, 32, 3)) * random.uniform(0, 12, (count, 1, 1, 1))
+    return np.clip(coarse + fine + 128, 0, 255).astype(np.uint8)
+
+
 def test_kept_reference_gives_the_same_distances() -> None:
     """SlicedWasserstein and the function for several sets agree with the plain function."""
     real, others = drawn(8), [noise(8, 32), drawn(8, seed=3)]
     expected = [sliced_wasserstein(real, other) for other in others]
     kept = SlicedWasserstein(real)
-    assert [kept.distance(other) for other in others] == expected
-    assert sliced_wasserstein_to_each(real, others) == expected
+    together = sliced_wasserstein_to_each(real, others)
+    assert [kept.distance(other) for other in others] == together
+    assert [found.by_level for found in together] == expected
+
+
+def test_error_is_how_far_the_distance_moves_with_other_pictures() -> None:
+    """The standard error agrees with the spread over other sets of the same kind, within a half."""
+    sets = [contrasts(64, seed) for seed in range(1, 13)]
+    found = sliced_wasserstein_to_each(contrasts(64, 0), sets)
+    spread = np.std([one.mean for one in found], ddof=1)
+    assert 0.67 < np.mean([one.error for one in found]) / spread < 1.5
+
+
+def test_error_of_one_picture_is_zero() -> None:
+    """A single picture says nothing of its kind, and divides by nothing."""
+    assert sliced_wasserstein_to_each(noise(1, 32), [drawn(1)])[0].error == 0.0
 
 
 @pytest.mark.parametrize(

@@ -38,13 +38,13 @@ def test_equals_tensorflow(side: int, channels: int) -> None:
 def test_equal_pictures_give_1(side: int) -> None:
     """A picture is exactly as similar to itself as can be, whatever its content."""
     assert ms_ssim(noise(1, side), noise(1, side)).tolist() == [1.0]
-    assert ms_ssim_diversity(np.repeat(clouds(1, side), 3, 0)) == 1.0
-    assert ms_ssim_diversity(np.full((2, side, side, 1), 7, np.uint8)) == 1.0
+    assert ms_ssim_diversity(np.repeat(clouds(1, side), 3, 0)) == (1.0, 0.0)
+    assert ms_ssim_diversity(np.full((2, side, side, 1), 7, np.uint8)) == (1.0, 0.0)
 
 
 def test_independent_noise_is_near_0() -> None:
     """Pictures without anything in common are hardly similar."""
-    assert 0 <= ms_ssim_diversity(noise(16, 64)) < 0.05
+    assert 0 <= ms_ssim_diversity(noise(16, 64)).mean < 0.05
 
 
 def test_an_inverted_picture_gives_0() -> None:
@@ -56,7 +56,7 @@ def test_an_inverted_picture_gives_0() -> None:
 def test_fewer_modes_are_less_diverse() -> None:
     """The value rises from all-different pictures over four modes to one."""
     images = clouds(32, 32)
-    values = [ms_ssim_diversity(images[np.arange(32) % modes]) for modes in (32, 4, 1)]
+    values = [ms_ssim_diversity(images[np.arange(32) % modes]).mean for modes in (32, 4, 1)]
     assert values == sorted(values)
     assert values[2] == 1.0
     assert values[1] - values[0] > 0.1
@@ -68,7 +68,7 @@ def test_few_pictures_are_compared_each_with_each(count: int) -> None:
     images = clouds(count, 28)
     pairs = list(itertools.combinations(range(count), 2))
     expected = np.mean([ms_ssim(images[[i]], images[[j]])[0] for i, j in pairs])
-    assert ms_ssim_diversity(images) == pytest.approx(expected, rel=1e-6)
+    assert ms_ssim_diversity(images).mean == pytest.approx(expected, rel=1e-6)
 
 
 def test_random_pairs_join_different_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,9 +90,21 @@ def test_random_pairs_join_different_pictures(monkeypatch: pytest.MonkeyPatch) -
     assert first == again != other
 
 
+def test_error_counts_pairs_that_share_a_picture() -> None:
+    """With every pair of a few pictures, the error is near the spread over other sets of the same kind."""
+    found = [ms_ssim_diversity(clouds(16, 28, seed=seed)) for seed in range(24)]
+    spread = np.std([one.mean for one in found], ddof=1)
+    assert 0.67 < np.mean([one.error for one in found]) / spread < 1.5
+
+
+def test_error_of_one_pair_is_that_of_its_deviation() -> None:
+    """Two pictures make one pair, whose mean is itself: no spread is seen, and nothing is not a number."""
+    assert ms_ssim_diversity(clouds(2, 28)).error == 0.0
+
+
 def test_golden_value() -> None:
     """The number of a seeded set stays what it was: another value needs another SCORES_FORMAT."""
-    assert ms_ssim_diversity(clouds(64, 32), pairs=100) == pytest.approx(0.16333605, rel=1e-5)
+    assert ms_ssim_diversity(clouds(64, 32), pairs=100).mean == pytest.approx(0.16333605, rel=1e-5)
 
 
 @pytest.mark.parametrize(("side", "scales"), [(28, 2), (32, 2), (64, 3), (128, 4), (256, 5)])
