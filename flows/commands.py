@@ -165,13 +165,25 @@ def _outcome(plan: Plan, scores: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _outcome_text(outcome: Mapping[str, Any]) -> str:
-    lines = [f"{name:<10}{shown(outcome[name])}" for name in ("report", "grid", "animation") if name in outcome]
-    return "\n".join([*lines, *(_score_text(name, facts) for name, facts in outcome["scores"].items())])
+    rows = [(name, shown(outcome[name])) for name in ("report", "grid", "animation") if name in outcome]
+    rows += [(name, _score_text(facts)) for name, facts in outcome["scores"].items()]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}} {text}" for name, text in rows)
 
 
-def _score_text(name: str, facts: Mapping[str, Any]) -> str:
-    meaning = f"real against real {facts['floor']:.4g}; {facts['unit']}, {facts['better']} is better"
-    return f"{name:<10}{facts['value']:.4g} ({meaning})"
+def _score_text(facts: Mapping[str, Any]) -> str:
+    """Return "57.9 ± 1.2 (real against real 9.1 ± 0.8; SWD x1000, lower is better)"."""
+    value = _with_error(facts["value"], facts.get("error"))
+    floor = f"real against real {_with_error(facts['floor'], facts.get('floor_error'))}"
+    better = facts["better"] if facts["better"] not in ("lower", "higher") else f"{facts['better']} is better"
+    said = ", ".join(filter(None, (facts["unit"], better)))
+    return f"{value} ({floor}; {said})"
+
+
+def _with_error(value: float | None, error: float | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value:.4g}" if error is None else f"{value:.4g} ± {error:.2g}"
 
 
 def _text(results: Sequence[StageResult]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from flows.stages import STAGES, Order, Place, is_fetched, locate
 from gan_core import artifacts, checkpoints, lineage
 from gan_core.artifacts import Manifest
-from gan_core.handoff import Checkpoint
+from gan_core.handoff import Checkpoint, scores_digest
 from gan_core.lineage import ALREADY_DONE
 
 WOULD_RUN = "would run"
@@ -88,15 +88,9 @@ def _sampled(order: Order, place: Place, checkpoint: Checkpoint) -> bool:
 
 
 def _evaluated(order: Order, place: Place, checkpoint: Checkpoint) -> bool:
-    scores = artifacts.find(place.of("evaluate"), "scores")
-    asked = order.config.eval
-    return scores is not None and _has(
-        scores.fields.get("protocol", {}),
-        requested_count=asked.score_count,
-        seed=asked.seed,
-        dataset_digest=place.dataset_digest,
-        checkpoint_digest=checkpoints.load_manifest(checkpoint).digest,
-    )
+    trained = checkpoints.load_manifest(checkpoint).digest
+    digest = scores_digest(order.config.eval, trained, place.dataset_digest)
+    return artifacts.find(place.of("evaluate"), "scores", digest) is not None
 
 
 def _reported(order: Order, place: Place) -> bool:

@@ -215,10 +215,10 @@ def evaluate(order: Order, report_progress: ReportProgress) -> StageResult:
     dataset, checkpoint = _dataset(order, place), _checkpoint(order, place)
     _start_run(order, place)
     with lineage.recorded("evaluate", order.attempt, place.run_dir) as entry:
-        from gan_core import metrics
+        from gan_core.evaluation.evaluate import evaluate as measure
 
         before = _stamp(place.run_dir / "scores")
-        scores = metrics.evaluate(order.config, checkpoint, dataset, report_progress)
+        scores = measure(order.config, checkpoint, dataset, report_progress)
         entry.outcome = _outcome(before, scores.path)
     return _result(entry, scores.path, {"scores": {name: dict(facts) for name, facts in scores.values.items()}})
 

@@ -115,23 +115,31 @@ def split_bytes(dataset: DatasetManifest, split: str) -> int:
     return count * dataset.resolution**2 * dataset.channels
 
 
-def load_images(dataset: DatasetManifest, split: str, count: int | None = None) -> Images:
-    """Return the first `count` original pictures of a split, by a fixed pseudo-random order of the records.
+def reference_order(dataset: DatasetManifest, split: str) -> Indices:
+    """Return the positions of a split's original pictures in a fixed pseudo-random order: int64 [originals].
 
-    Mirrored copies are left out: they would make a reference look more alike than it is.
+    Mirrored copies are left out: they would make a reference look more alike than it is. The first n are a sample of
+    the split, and the next n another, disjoint one.
 
-    Returns:
-        uint8 [min(count, originals), H, W, C] in [0, 255].
+    Raises:
+        DataError: the split has no pictures.
     """
     originals = [index for index, record in enumerate(_records(dataset, split)) if not _is_mirrored(record[2])]
     if not originals:
         raise DataError(f"{dataset.path} has no pictures in split '{split}'")
-    order = np.random.default_rng(0).permutation(len(originals))[:count]
-    place_of = {originals[chosen]: place for place, chosen in enumerate(order)}
+    return np.array(originals, np.int64)[np.random.default_rng(0).permutation(len(originals))]
+
+
+def load_images(dataset: DatasetManifest, split: str, count: int | None = None) -> Images:
+    """Return the first `count` original pictures of a split in `reference_order`.
+
+    Returns:
+        uint8 [min(count, originals), H, W, C] in [0, 255].
+    """
+    order = reference_order(dataset, split)[:count]
+    by_place = np.argsort(order)
     images: Images = np.empty((len(order), dataset.resolution, dataset.resolution, dataset.channels), np.uint8)
-    for index, place_and_record in enumerate(_records(dataset, split)):
-        if index in place_of:
-            images[place_of[index]] = _pixels(*place_and_record, dataset)
+    images[by_place] = StreamedPictures(dataset, split).read(order[by_place])
     return images
 
 

@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 
 from gan_core import artifacts
 from gan_core.artifacts import Manifest, digest_of
-from gan_core.config import DataConfig, RunConfig, content
+from gan_core.config import DataConfig, EvalConfig, RunConfig, content
 from gan_core.errors import ArtifactError
+from gan_core.paths import is_remote, path_of
 
 DATASET_FORMAT = 2  # bump when the same config and source would give other records
 RUN_FORMAT = 1  # bump when the same config and data set would give other weights
+SCORES_FORMAT = 2  # bump when the same checkpoint, data set and config would give other numbers
+_SCORED_BY = ("score_count", "real_count", "neighbour_count", "seed", "extractor", "weights", "resizing")
 SPLITS = ("train", "validation", "test")
 
 
@@ -204,6 +207,20 @@ def run_digest(config: RunConfig, dataset: str, transferred: str = "") -> str:
 def run_folder(root: Path, config: RunConfig, dataset: str, transferred: str = "") -> Path:
     """Return `root/runs/<preset>-<digest12>`."""
     return root / "runs" / f"{slug(config.preset)}-{run_digest(config, dataset, transferred)[:12]}"
+
+
+def scores_digest(config: EvalConfig, checkpoint: str, dataset: str) -> str:
+    """Return the digest of the scores of the checkpoint and the data set with these digests.
+
+    Files that the config names count by their content, with what a file beside them declares.
+    """
+    asked: dict[str, Any] = {name: getattr(config, name) for name in _SCORED_BY}
+    for name in ("extractor", "weights"):
+        path = path_of(asked[name] or ".")
+        if not is_remote(path) and path.is_file():
+            beside = path.with_name(f"{path.name}.toml")
+            asked[name] = [artifacts.sha256_file(file) for file in (path, beside) if file.is_file()]
+    return digest_of({"format": SCORES_FORMAT, "checkpoint": checkpoint, "dataset": dataset, "eval": asked})
 
 
 def slug(name: str) -> str:

@@ -60,7 +60,18 @@ def generate(checkpoint: Checkpoint, seeds: range, *, batch_size: int = 256) -> 
 
     Of a conditional one, each picture has the condition that belongs to its seed: see `Condition.drawn`.
     """
-    return np.concatenate(list(_batches(checkpoint, seeds, batch_size, load_condition(checkpoint))))
+    return np.concatenate(list(batches(checkpoint, seeds, load_condition(checkpoint), batch_size=batch_size)))
+
+
+def batches(
+    checkpoint: Checkpoint, seeds: range, condition: Condition | None, *, batch_size: int = 256
+) -> Iterator[Images]:
+    """Yield what `generate` returns, uint8 [up to batch_size, H, W, C], of the given condition."""
+    generator, normalization = load_generator(checkpoint), load_normalization(checkpoint)
+    for start in range(0, len(seeds), batch_size):
+        some = seeds[start : start + batch_size]
+        latent = latents(some, generator.inputs[0].shape[1])
+        yield render(generator, latent, normalization, condition.drawn(some) if condition else None)
 
 
 def latents(seeds: range, latent_size: int) -> npt.NDArray[np.float32]:
@@ -119,14 +130,6 @@ def _forward(generator: keras.Model, normalization: Normalization) -> Any:
     return tf.function(forward, input_signature=signature)
 
 
-def _batches(checkpoint: Checkpoint, seeds: range, batch_size: int, condition: Condition | None) -> Iterator[Images]:
-    generator, normalization = load_generator(checkpoint), load_normalization(checkpoint)
-    for start in range(0, len(seeds), batch_size):
-        some = seeds[start : start + batch_size]
-        latent = latents(some, generator.inputs[0].shape[1])
-        yield render(generator, latent, normalization, condition.drawn(some) if condition else None)
-
-
 def _write_pictures(
     draft: Path,
     config: RunConfig,
@@ -141,7 +144,7 @@ def _write_pictures(
     as_files = evaluation.sample_format == "png"
     if as_files:
         (draft / "pictures").mkdir()
-    for images in _batches(checkpoint, seeds, 256, condition):
+    for images in batches(checkpoint, seeds, condition):
         if done < GRID_COUNT:
             first.append(images)
         if as_files:

@@ -276,7 +276,27 @@ class EvalConfig:
     sample_attributes: tuple[str, ...] = option(
         (), "attributes that `sample` asks for, such as Smiling=1,Male=0; the others are as in training"
     )
-    score_count: int = option(2048, "generated and real pictures compared by a score", low=16, high=1_000_000)
+    score_count: int = option(2048, "generated pictures that a score looks at", low=16, high=1_000_000)
+    real_count: int = option(
+        0,
+        "real pictures that they are compared with; 0 is as many, where there are twice so many",
+        low=0,
+        high=1_000_000,
+    )
+    neighbour_count: int = option(
+        10_000, "training pictures among which the nearest to a sample is looked for", low=0, high=10_000_000
+    )
+    extractor: str = option(
+        "embedded",
+        "network in whose features pictures are compared: embedded, inception-2015, inception-keras, keras:NAME, or an "
+        ".onnx or .keras file",
+    )
+    weights: str = option("", "file or address of the extractor's weights; empty is its own")
+    resizing: str = option(
+        "",
+        "how pictures get the extractor's size; empty is its own way",
+        choices=("", "legacy", "tensorflow", "clean"),
+    )
     snapshot_score_count: int = option(512, "the same for the scores on the way; 0 is off", low=0, high=1_000_000)
 
     def __post_init__(self) -> None:

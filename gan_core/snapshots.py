@@ -13,8 +13,8 @@ from gan_core.dataset import Images, load_images
 from gan_core.gan import Gan
 from gan_core.grids import grid
 from gan_core.handoff import DatasetManifest
-from gan_core.metrics import SnapshotScorer
 from gan_core.sampling import GRID_COLUMNS, GRID_COUNT, latents, render
+from gan_core.snapshot_scores import SnapshotScorer
 
 _RENDERED_AT_ONCE = 256  # pictures between two looks at the signals
 

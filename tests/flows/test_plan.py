@@ -13,6 +13,7 @@ from flows.plan import make_plan
 from flows.stages import STAGES, Order, Place, locate
 from gan_core import artifacts, checkpoints, lineage
 from gan_core.config import load_config
+from gan_core.handoff import scores_digest
 
 SCORE = {"value": 168.8, "floor": 40.7, "unit": "SWD x1000", "better": "lower"}
 
@@ -47,16 +48,11 @@ def finish(asked: Order) -> Place:
     asked_for = {"count": config.eval.sample_count, "seed": 0, "format": "png", "images_seen": images}
     publish(place.of("sample"), "samples", "a" * 64, asked_for, grid_png="grid")
     (place.run_dir / "training.gif").write_bytes(b"film")
-    protocol = {
-        "requested_count": config.eval.score_count,
-        "seed": config.eval.seed,
-        "dataset_digest": place.dataset_digest,
-        "checkpoint_digest": "c" * 64,
-    }
-    publish(place.of("evaluate"), "scores", "b" * 64, {"values": {"swd": SCORE}, "protocol": protocol})
+    scores = scores_digest(config.eval, "c" * 64, place.dataset_digest)
+    publish(place.of("evaluate"), "scores", scores, {"values": {"swd": SCORE}, "protocol": {}})
     inputs = {
         "files": {"config.json": artifacts.sha256_file(place.run_dir / "config.json")},
-        "parts": {"samples": "a" * 64, "scores": "b" * 64, "checkpoint": "c" * 64},
+        "parts": {"samples": "a" * 64, "scores": scores, "checkpoint": "c" * 64},
     }
     publish(place.of("report"), "report", "d" * 64, {"inputs": inputs}, index_html="page")
     return place
@@ -107,6 +103,7 @@ def test_a_damaged_checkpoint_brings_the_training_back() -> None:
     [
         ("eval.sample_count=65", ["sample", "report"]),
         ("eval.score_count=65", ["evaluate", "report"]),
+        ("eval.resizing=clean", ["evaluate", "report"]),
         ("train.checkpoint_every_kimg=1", ["report"]),
     ],
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -44,14 +45,14 @@ def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
         "beam_jobs.preprocess": stand_in_prepare,
         "gan_core.training": stand_in_train,
         "gan_core.sampling": stand_in_sample,
-        "gan_core.metrics": stand_in_evaluate,
+        "gan_core.evaluation.evaluate": stand_in_evaluate,
         "gan_core.report": stand_in_report,
     }.items():
         module = ModuleType(name)
         setattr(module, function.__name__.removeprefix("stand_in_").replace("report", "write_report"), function)
-        package, _, attribute = name.partition(".")
+        package, _, attribute = name.rpartition(".")
         monkeypatch.setitem(sys.modules, name, module)
-        monkeypatch.setattr(sys.modules[package], attribute, module, raising=False)
+        monkeypatch.setattr(importlib.import_module(package), attribute, module, raising=False)
     return asked
 
 

@@ -20,8 +20,8 @@ from gan_core.config import RunConfig, TrainConfig, load_config
 from gan_core.errors import ArtifactError, ConfigError, Diverged
 from gan_core.gan import Gan
 from gan_core.handoff import Checkpoint, DatasetManifest
-from gan_core.metrics import SnapshotScorer
 from gan_core.recovery import Divergence, Recovery
+from gan_core.snapshot_scores import SnapshotScorer
 from gan_core.training import train
 from tests.datasets import make_dataset
 from tests.gan_core.test_training import lines

@@ -1,0 +1,161 @@
+"""The stage `evaluate`: pictures are looked at once, measured by METRICS, and published with their protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gan_core import artifacts, protocol
+from gan_core.artifacts import Manifest
+from gan_core.checkpoints import load_manifest
+from gan_core.config import EvalConfig, RunConfig
+from gan_core.evaluation import by_class, sheets
+from gan_core.evaluation.collection import SPLIT, Collection
+from gan_core.evaluation.metrics import Metric, applicable
+from gan_core.extractors import registry
+from gan_core.extractors.base import Choice, Facts, describe
+from gan_core.handoff import Checkpoint, DatasetManifest, Scores, scores_digest
+from gan_core.progress import Progress, ReportProgress, silent
+
+
+def evaluate(
+    config: RunConfig,
+    checkpoint: Checkpoint,
+    dataset: DatasetManifest,
+    report_progress: ReportProgress = silent,
+) -> Scores:
+    """Measure the averaged generator of a checkpoint by all METRICS and publish `run_dir/scores`.
+
+    Returns at once when the same scores of the same checkpoint are there. `eval.score_count` generated pictures are
+    compared with `eval.real_count` real ones, or with as many, and for the floor as many real ones with others; where
+    there are too few real pictures, the counts become half of what there is, and the protocol says so.
+
+    Args:
+        config: `eval.score_count`, `real_count`, `neighbour_count`, `seed` and what names the extractor are read;
+            picture i is generated from seed + i.
+        checkpoint: a published checkpoint.
+        dataset: the pictures that it was trained on; mirrored copies are left out.
+        report_progress: called after each batch of pictures, and after each measure.
+
+    Raises:
+        DataError: there are fewer than four real pictures.
+        ConfigError: the extractor is not to be had.
+        ArtifactError: the checkpoint or the data set is missing or damaged.
+    """
+    trained = load_manifest(checkpoint)
+    digest = scores_digest(config.eval, trained.digest, dataset.digest)
+    folder = checkpoint.run_dir / "scores"
+    found = artifacts.find(folder, "scores", digest)
+    if found is None:
+        with artifacts.publishing(folder) as draft:
+            found = artifacts.find(folder, "scores", digest)  # from a process that this one had to wait for
+            if found is None:
+                fields = _evaluate(config.eval, checkpoint, trained, dataset, draft, report_progress)
+                artifacts.write_manifest(draft, "scores", digest, fields)
+        found = artifacts.read_manifest(folder, "scores")
+    return Scores(folder, found.fields["values"], found.fields["protocol"])
+
+
+def choice_of(config: EvalConfig, dataset: DatasetManifest) -> Choice:
+    """Return the extractor that the config asks for; downloads go below the data root that the data set lies in."""
+    downloads = dataset.path.parent.parent / "weights"
+    return Choice(name=config.extractor, weights=config.weights, resizing=config.resizing, downloads=downloads)
+
+
+def _evaluate(
+    config: EvalConfig,
+    checkpoint: Checkpoint,
+    trained: Manifest,
+    dataset: DatasetManifest,
+    draft: Path,
+    report_progress: ReportProgress,
+) -> dict[str, Any]:
+    """Return the fields of the manifest of scores, and draw its pictures into `draft`."""
+    extractor = registry.open_extractor(choice_of(config, dataset))
+    facts, collection = extractor.facts, Collection(config, checkpoint, dataset)
+    chosen = applicable(facts, collection.counts.generated)
+    total, done = collection.steps + len(chosen) + 1, 0
+
+    def step(figures: Mapping[str, float] | None = None) -> None:
+        nonlocal done
+        done += 1
+        report_progress(Progress("evaluate", min(done, total), total, "steps", figures or {}))
+
+    collection.collect(extractor, step)
+    done = collection.steps  # fewer were reported where features were cached
+    common = _protocol(config, collection, dataset, facts)
+    values: dict[str, Any] = {}
+    for key, metric in chosen.items():
+        name, found = _measured(key, metric, collection, facts, common)
+        values[name] = found
+        step({name: found["value"]} if found["value"] is not None else {})
+    fields: dict[str, Any] = {"values": values}
+    if collection.condition:
+        fields["per_class"] = by_class.scores(collection.sets, collection.condition, chosen, facts)
+    fields |= sheets.write(draft, collection)
+    step()
+    fields["protocol"] = _whole_protocol(config, collection, common, facts, trained, checkpoint)
+    return fields
+
+
+def _measured(
+    key: str, metric: Metric, collection: Collection, facts: Facts, common: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Return the name and the score of one measure, with its protocol and fingerprint."""
+    found = metric.measure(collection.sets)
+    name, title = metric.named(key, facts)
+    mine = dict(common)
+    if metric.needs == "images":
+        mine = {
+            field: value for field, value in mine.items() if field not in ("extractor", "extractor_digest", "resizing")
+        }
+    mine |= {"measure": key, **found.pop("parameters")}
+    facts_of_it = {"title": title, "unit": metric.unit, "better": metric.better}
+    return name, {**facts_of_it, **found, "protocol": mine, "fingerprint": protocol.fingerprint(mine)}
+
+
+def _protocol(config: EvalConfig, collection: Collection, dataset: DatasetManifest, facts: Facts) -> dict[str, Any]:
+    """Return what all measures have in common: numbers of another protocol do not compare."""
+    counts = collection.counts
+    return {
+        "dataset_digest": dataset.digest,
+        "split": SPLIT,
+        "mirrored": False,
+        "resolution": dataset.resolution,
+        "channels": dataset.channels,
+        "crop": dataset.protocol.get("crop"),
+        "filter": dataset.protocol.get("filter"),
+        "storage": dataset.protocol.get("storage"),
+        "real_count": counts.real,
+        "generated_count": counts.generated,
+        "floor_count": counts.half,
+        "extractor": facts.name,
+        "extractor_digest": facts.digest,
+        "resizing": facts.resizing,
+    }
+
+
+def _whole_protocol(
+    config: EvalConfig,
+    collection: Collection,
+    common: Mapping[str, Any],
+    facts: Facts,
+    trained: Manifest,
+    checkpoint: Checkpoint,
+) -> dict[str, Any]:
+    """Return what is said once for all scores: the protocol, and which pictures of which checkpoint were measured."""
+    counts = collection.counts
+    found = {
+        **common,
+        "requested_count": config.score_count,
+        "extractor": describe(facts),
+        "checkpoint_digest": trained.digest,
+        "images_seen": checkpoint.images_seen,
+        "ema": True,
+        "seed": config.seed,
+    }
+    if counts.half < config.score_count:
+        wanted = 2 * config.score_count
+        found["note"] = f"{counts.half} pictures a set: of {wanted} real ones asked for there are {counts.available}"
+    return found
