@@ -105,11 +105,8 @@ def _measured(
     """Return the name and the score of one measure, with its protocol and fingerprint."""
     found = metric.measure(collection.sets)
     name, title = metric.named(key, facts)
-    mine = dict(common)
-    if metric.needs == "images":
-        mine = {
-            field: value for field, value in mine.items() if field not in ("extractor", "extractor_digest", "resizing")
-        }
+    unseen = ("extractor", "extractor_digest", "resizing") if metric.needs == "images" else ()
+    mine = {field: value for field, value in common.items() if field not in unseen}
     mine |= {"measure": key, **found.pop("parameters")}
     facts_of_it = {"title": title, "unit": metric.unit, "better": metric.better}
     return name, {**facts_of_it, **found, "protocol": mine, "fingerprint": protocol.fingerprint(mine)}

@@ -1,8 +1,8 @@
 """METRICS: each measure beside its floor, the same measure between real pictures.
 
-A measure is a function of `Sets` and one line in METRICS. It returns JSON types: `value`, `error` (one standard error over
-the generated pictures), `floor`, `floor_error`, `parameters` (what the numbers depend on besides the sets), and perhaps
-`parts`, `note` and `warnings`.
+A measure is a function of `Sets` and one line in METRICS. It returns JSON types: `value`, `error` (one standard error
+over the generated pictures), `floor`, `floor_error`, `parameters` (what the numbers depend on besides the sets), and
+perhaps `parts`, `note` and `warnings`.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class PictureSet:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sets:
     """What a measure compares.
 
@@ -111,9 +111,7 @@ def real_features(
     """
     facts = extractor.facts
     digest = digest_of({"format": _FORMAT, "dataset": dataset.digest, "split": split, "extractor": facts.digest})
-    name = (
-        f"{slug(dataset.name)}-{dataset.resolution}-{dataset.digest[:12]}-{slug(Path(facts.name).stem)}-{digest[:12]}"
-    )
+    name = f"{slug(dataset.name)}-{dataset.resolution}-{slug(Path(facts.name).stem)}-{digest[:12]}"
     folder = dataset.path.parent.parent / "references" / name
     if not _has(folder, digest, len(order)):
         with artifacts.publishing(folder) as draft:
