@@ -48,7 +48,7 @@ class Row:
 
 @dataclass
 class Comparison:
-    """Runs side by side; the first is the baseline. `only_some`: measure -> names of the runs that have it."""
+    """Runs side by side; the first is the baseline. `only_some`: measure -> the runs that have it."""
 
     runs: list[ScoredRun]
     rows: list[Row]
@@ -83,7 +83,8 @@ def compare(runs: Sequence[ScoredRun], measures: Sequence[str] = (), show_unlike
         raise ConfigError(_refusal(unlike, runs))
     if not unlike:
         _judge(rows)
-    only_some = {key: [run.name for run in runs if key in run.values] for key in every if key not in shared}
+    partial = [] if measures else [key for key in every if key not in shared]
+    only_some = {key: [run.name for run in runs if key in run.values] for key in partial}
     return Comparison(list(runs), rows, only_some, is_judged=not unlike)
 
 
@@ -104,10 +105,7 @@ def _lacking(key: str, runs: Sequence[ScoredRun], every: Sequence[str], shared: 
 
 def _row(key: str, runs: Sequence[ScoredRun]) -> Row:
     first = runs[0].values[key]
-    cells = [
-        Cell(*(_number(run.values[key].get(name)) for name in ("value", "error", "floor", "floor_error")))
-        for run in runs
-    ]
+    cells = [_cell(run.values[key]) for run in runs]
     found = []
     for run in runs[1:]:
         other = run.values[key]
@@ -123,6 +121,11 @@ def _row(key: str, runs: Sequence[ScoredRun]) -> Row:
         cells=cells,
         differences=found,
     )
+
+
+def _cell(facts: Mapping[str, Any]) -> Cell:
+    value, error, floor, floor_error = (_number(facts.get(name)) for name in ("value", "error", "floor", "floor_error"))
+    return Cell(value, error, floor, floor_error)
 
 
 def _number(value: Any) -> float | None:

@@ -220,8 +220,8 @@ def test_published_results_stand_below_the_table(tmp_path: Path, capsys: pytest.
 
 
 MISTAKES: list[tuple[dict[str, Any] | None, list[str], str]] = [
-    (None, ["a", "b"], r"b has no scores; make them with: faceloom evaluate smoke --data-root .* --set eval\.score_count"),
-    ({"fid": {"value": 1.0}}, ["a", "b"], "fid was scored by an earlier version; evaluate again with: faceloom evaluate"),
+    (None, ["a", "b"], "b has no scores; make them with: faceloom evaluate smoke --data-root /"),
+    ({"fid": {"value": 1.0}}, ["a", "b"], "fid was scored by an earlier version; evaluate again with: faceloom "),
     ({"fid": score(1.0)}, ["a"], "takes two runs or more"),
     ({"fid": score(1.0)}, ["a", "a"], "is named twice"),
     ({"fid": score(1.0)}, ["a", "b", "--measure", "fdi"], r"'fdi' \(did you mean 'fid'\?\); in all of them: fid"),
