@@ -112,6 +112,8 @@ def test_the_best_of_many_must_beat_all(tmp_path: Path) -> None:
     assert verdicts(tie.rows[0]) == ["", "better", "better"]
     clear = compared(tmp_path / "y", {"m": score(20.0)}, {"m": score(5.0)}, {"m": score(11.0)})
     assert verdicts(clear.rows[0]) == ["", "better*", "better"]
+    close = compared(tmp_path / "z", {"m": score(20.0)}, {"m": score(10.0)}, {"m": score(13.2)})  # p = 0.0237, times 3
+    assert verdicts(close.rows[0]) == ["", "better", "better"]
 
 
 def test_without_an_error_there_is_no_verdict(tmp_path: Path) -> None:
