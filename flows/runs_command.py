@@ -1,4 +1,4 @@
-"""`faceloom runs`: list the runs, and watch one while it trains. Nothing here needs TensorFlow."""
+"""`faceloom runs`: list the runs, watch one while it trains, compare scores. Nothing here needs TensorFlow."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def _examples(*lines: str) -> str:
         "faceloom runs --data-root /mnt/gans --json",
         "faceloom runs watch",
         "faceloom runs watch celeba64",
+        "faceloom runs compare celeba64 r3gan64",
     ),
 )
 @shared_options
@@ -117,3 +118,52 @@ def follow(watched: Watch, view: View, sleep: Callable[[float], None] = time.sle
         if last in ENDED:
             return 0 if last == FINISHED else StageFailed.exit_code
         sleep(_EVERY_SECONDS)
+
+
+@runs.command(
+    epilog=_examples(
+        "faceloom runs compare celeba64 r3gan64           the second against the first",
+        "faceloom runs compare celeba64-0123 celeba64-4567 data/runs/mine",
+        "faceloom runs compare celeba64 r3gan64 --measure fid --measure kid",
+        "faceloom runs compare celeba64 r3gan64 --show-unlike",
+        "faceloom runs compare celeba64 r3gan64 --published",
+        "faceloom runs compare celeba64 r3gan64 --json | jq '.measures[].best'",
+    )
+)
+@shared_options
+@data_root_option("Where raw/, datasets/ and runs/ lie.")
+@click.argument("names", nargs=-1, metavar="BASELINE RUN...")
+@click.option("--measure", "measures", multiple=True, metavar="NAME", help="Only this one, such as swd; repeatable.")
+@click.option("--show-unlike", is_flag=True, help="Show scores of unlike protocols too; nothing is judged then.")
+@click.option("--published", is_flag=True, help="List published results on the same data set below, with protocols.")
+def compare(
+    own: Terminal,
+    names: tuple[str, ...],
+    data_root: Path,
+    measures: tuple[str, ...],
+    show_unlike: bool,
+    published: bool,
+) -> None:
+    """Compare the scores of runs with those of the first one.
+
+    Each is a run's name, the beginning of one, or its folder. Scores compare only where their whole protocol is the
+    same: data set, split, crop, filter, counts, extractor, resizing, the measure's own parameters. Otherwise it ends
+    with exit code 2, names each difference, and what to do.
+
+    A verdict is given where the difference is more than noise: over its standard error, two-sided, 95 %, with Holm's
+    correction over all tests of the table. Standard errors are over the sampling of pictures, not over training seeds.
+    """
+    from flows import comparison, comparison_text
+    from flows.scored_runs import published_on, read_scores
+    from flows.watching import find_run
+
+    if click.get_current_context().get_parameter_source("data_root") is ParameterSource.COMMANDLINE:
+        own.data_root = data_root
+    scored = [read_scores(find_run(own.data_root, name), own.data_root) for name in names]
+    found = comparison.compare(scored, measures, show_unlike)
+    document, text = comparison.document(found), comparison_text.table(found)
+    if published:
+        citations = published_on(scored)
+        document["published"] = [{**dataclasses.asdict(one), "protocol": one.protocol} for one in citations]
+        text += "\n\n" + comparison_text.cited(citations)
+    own.emit(document, text)
