@@ -56,7 +56,7 @@ METRICS: dict[str, Metric] = {
         unit="x1000",
         better="lower",
         needs="features",
-        measure=feature_metrics.kernel_distance,
+        measure=feature_metrics.kernel,
         plain=("kid", "KID"),
     ),
     "frechet_distance": Metric(
@@ -64,7 +64,7 @@ METRICS: dict[str, Metric] = {
         unit="",
         better="lower",
         needs="features",
-        measure=feature_metrics.frechet_distance,
+        measure=feature_metrics.frechet,
         plain=("fid", "FID"),
     ),
     "frechet_distance_infinity": Metric(
@@ -72,7 +72,7 @@ METRICS: dict[str, Metric] = {
         unit="",
         better="lower",
         needs="features",
-        measure=feature_metrics.frechet_distance_infinity,
+        measure=feature_metrics.frechet_at_infinity,
         plain=("fid_infinity", "FID∞"),
     ),
     "swd": Metric(
@@ -111,7 +111,7 @@ METRICS: dict[str, Metric] = {
         unit="",
         better="higher",
         needs="logits",
-        measure=feature_metrics.inception_score,
+        measure=feature_metrics.class_score,
         plain=("inception_score", "Inception Score"),
     ),
 }

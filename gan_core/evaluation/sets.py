@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from gan_core.artifacts import digest_of
 from gan_core.dataset import Indices, Pictures
 from gan_core.extractors.base import Extracted, Extractor, Features, Images
 from gan_core.handoff import DatasetManifest, slug
+from gan_core.measures.frechet import FrechetReference
+from gan_core.measures.moments import moments_of
 
 PICTURES = 4096  # of a set, at most, for measures that look at pixels: 50,000 at 64x64 would take 12 GB
 _AT_ONCE = 256  # pictures read, generated and extracted between two signs of progress
@@ -23,9 +26,9 @@ Rows = npt.NDArray[np.int64]
 Step = Callable[[], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PictureSet:
-    """Pictures of one kind.
+    """Pictures of one kind. What several measures need of a real set is worked out once.
 
     Attributes:
         images: uint8 [n, S, S, C] in [0, 255]: the first of the set, at most PICTURES.
@@ -41,6 +44,11 @@ class PictureSet:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @functools.cached_property
+    def frechet(self) -> FrechetReference:
+        """The set as the reference of Fréchet distances."""
+        return FrechetReference(moments_of(self.features))
 
     def at(self, chosen: Rows) -> PictureSet:
         """Return the part of the set at these positions, which ascend."""

@@ -1,0 +1,86 @@
+"""Measures that look at features: what an extractor made of the pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gan_core.evaluation.sets import PictureSet, Sets
+from gan_core.measures.features import Estimate
+from gan_core.measures.frechet import FrechetInfinity, frechet_infinity
+from gan_core.measures.inception_score import SPLITS, inception_score
+from gan_core.measures.kernel import SUBSET_SIZE, SUBSETS, KernelDistance, kernel_distance
+
+_THOUSANDTH = 1000.0  # kernel distances are shown times 1000
+
+
+def frechet(sets: Sets) -> dict[str, Any]:
+    """Return the Fréchet distance; see `measures.frechet`. Biased: too large by about a constant / N."""
+    value = sets.reference.frechet.estimate(sets.fake.features)
+    floor = sets.half_a.frechet.estimate(sets.half_b.features)
+    return {**_beside(value, floor), **_warned(sets), "parameters": {"version": 1}}
+
+
+def frechet_at_infinity(sets: Sets) -> dict[str, Any]:
+    """Return the Fréchet distance of endlessly many generated pictures; see `measures.frechet.frechet_infinity`."""
+    value, floor = _infinity(sets.reference, sets.fake), _infinity(sets.half_a, sets.half_b)
+    return {
+        **_beside(Estimate(value.value, value.error), Estimate(floor.value, floor.error)),
+        **_warned(sets),
+        "parameters": {"version": 1, "sizes": list(value.sizes), "seed": 0},
+    }
+
+
+def kernel(sets: Sets) -> dict[str, Any]:
+    """Return the kernel distance x1000; see `measures.kernel`. Unbiased: a perfect generator is as often below 0."""
+    value = kernel_distance(sets.reference.features, sets.fake.features)
+    floor = kernel_distance(sets.half_a.features, sets.half_b.features)
+    return {
+        **_beside(_thousandfold(value), _thousandfold(floor)),
+        "parts": {"deviation over subsets": {name: _THOUSANDTH * one.deviation for name, one in _two(value, floor)}},
+        "parameters": {
+            "version": 1,
+            "subsets": SUBSETS,
+            "subset_size": min(SUBSET_SIZE, value.subset_size),
+            "kernel": "(x.y / D + 1)^3",
+            "seed": 2020,
+        },
+    }
+
+
+def class_score(sets: Sets) -> dict[str, Any]:
+    """Return the Inception Score of whatever classes the extractor has; the floor is that of real pictures."""
+    if sets.fake.logits is None or sets.half_a.logits is None:
+        raise ValueError("a class score needs logits")
+    value, floor = inception_score(sets.fake.logits), inception_score(sets.half_a.logits)
+    return {
+        **_beside(Estimate(value.value, value.error), Estimate(floor.value, floor.error)),
+        "parts": {"deviation over splits": {"value": value.deviation, "floor": floor.deviation}},
+        "note": "the floor is what real pictures get, and the most that makes sense; faces are no classes of ImageNet",
+        "parameters": {"version": 1, "splits": SPLITS, "seed": 2020},
+    }
+
+
+def _beside(value: Estimate, floor: Estimate) -> dict[str, Any]:
+    return {"value": value.value, "error": value.error, "floor": floor.value, "floor_error": floor.error}
+
+
+def _warned(sets: Sets) -> dict[str, Any]:
+    """Say where a Fréchet distance is mostly bias."""
+    count, dimensions = sets.fake.features.shape
+    if count > 2 * dimensions:
+        return {}
+    few = f"{count:,} pictures for {dimensions:,} dimensions leave the covariance uncertain"
+    return {"warnings": [f"{few}: much of the distance is bias; look at the kernel distance"]}
+
+
+def _infinity(real: PictureSet, other: PictureSet) -> FrechetInfinity:
+    error = real.frechet.estimate(other.features).error
+    return frechet_infinity(real.frechet, other.features, error=error)
+
+
+def _thousandfold(found: KernelDistance) -> Estimate:
+    return Estimate(_THOUSANDTH * found.value, _THOUSANDTH * found.error)
+
+
+def _two(value: Any, floor: Any) -> tuple[tuple[str, Any], tuple[str, Any]]:
+    return ("value", value), ("floor", floor)
