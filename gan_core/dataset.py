@@ -143,6 +143,15 @@ def load_images(dataset: DatasetManifest, split: str, count: int | None = None) 
     return images
 
 
+def split_features(dataset: DatasetManifest, split: str) -> Iterator[Mapping[str, Any]]:
+    """Yield what each record of a split says, in the manifest's order, pixels still encoded.
+
+    Raises:
+        ArtifactError: a shard is missing or damaged.
+    """
+    return (decode_example(record) for _, _, record in _records(dataset, split))
+
+
 def picture_of(features: Mapping[str, Any], dataset: DatasetManifest) -> Images:
     """Return the pixels of one record, however the data set stores them.
 
