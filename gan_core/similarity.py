@@ -8,6 +8,7 @@ be compared where TensorFlow is not running.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -73,7 +74,7 @@ def _error_of_pairs(
     """Return the standard error of a mean over pairs (first[k], second[k]) of `count` independent pictures."""
     of_picture = np.bincount(first, deviations, count) + np.bincount(second, deviations, count)
     alone = float(np.square(deviations).sum())
-    return max(float(np.square(of_picture).sum()) - alone, alone) ** 0.5 / len(deviations)
+    return math.sqrt(max(float(np.square(of_picture).sum()) - alone, alone)) / len(deviations)
 
 
 def ms_ssim(a: Images, b: Images) -> npt.NDArray[np.float64]:

@@ -24,7 +24,8 @@ def scores(
 
     Real and generated pictures of one class are compared. At most CLASSES classes, those that training had most of.
     """
-    kinds = [groups(condition, _rows(one)) for one in (sets.reference, sets.fake, sets.half_a, sets.half_b)]
+    all_sets = (sets.reference, sets.fake, sets.half_a, sets.half_b, sets.known)
+    kinds = [groups(condition, _rows(one)) for one in all_sets]
     most = sorted(zip(condition.counts, kinds[0], strict=True), key=lambda pair: -pair[0])[:CLASSES]
     wanted = {name for _, name in most}
     found = {}
@@ -32,11 +33,11 @@ def scores(
         places = [kind[name] for kind in kinds]
         if name not in wanted or min(map(len, places)) < MINIMUM:
             continue
-        reference, fake, half_a, half_b = (
-            one.at(chosen_places)
-            for one, chosen_places in zip((sets.reference, sets.fake, sets.half_a, sets.half_b), places, strict=True)
-        )
-        part = Sets(reference, fake, reference if sets.half_a is sets.reference else half_a, half_b, sets.training)
+        parts = [one.at(chosen_places) for one, chosen_places in zip(all_sets, places, strict=True)]
+        reference, fake, half_a, half_b, known = parts
+        half_a = reference if sets.half_a is sets.reference else half_a
+        known = half_a if sets.known is sets.half_a else known
+        part = Sets(reference, fake, half_a, half_b, known)
         found[name] = dict(_measured(part, chosen, facts))
     return found
 

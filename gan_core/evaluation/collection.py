@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gan_core.checkpoints import load_condition
-from gan_core.conditions import LABEL, Condition
+from gan_core.conditions import Condition
 from gan_core.dataset import Indices, StreamedPictures, reference_order
 from gan_core.errors import DataError
 from gan_core.evaluation import sets
 from gan_core.evaluation.sets import PictureSet, Rows, Sets, Step
-from gan_core.extractors.base import Extracted, Extractor, Images
+from gan_core.extractors.base import Extracted, Extractor, Features, Images
+from gan_core.groups import rows_of
 from gan_core.handoff import Checkpoint, DatasetManifest
-from gan_core.sections import EvalConfig
+from gan_core.sections import LABEL, EvalConfig
 
 SPLIT = "train"  # what the generator is asked to imitate
 MINIMUM_REAL = 4  # two halves, and a pair in each
@@ -60,9 +61,11 @@ class Collection:
         counts: how many.
         condition: what the networks were told of each picture, None for an unconditional run.
         sets: what measures compare; there after `collect`.
+        training: float32 [T, D], features of the training pictures among which neighbours are looked for; likewise.
     """
 
     sets: Sets
+    training: Features
 
     def __init__(self, config: EvalConfig, checkpoint: Checkpoint, dataset: DatasetManifest) -> None:
         """Look how many pictures there are. Raises DataError for fewer than four."""
@@ -94,10 +97,16 @@ class Collection:
         reference = self._real(found, 0, counts.real)
         half_a = reference if counts.real == counts.half else self._real(found, 0, counts.half)
         half_b = self._real(found, counts.half, 2 * counts.half)
+        self.training = found.features[: counts.training]
+        known = half_a
+        if counts.training > 2 * counts.half:
+            known = self._real(found, 0, counts.training).at(
+                np.r_[: counts.half, 2 * counts.half : counts.training].astype(np.int64)
+            )
         fake = sets.extract(extractor, self._generated(), step)
         if self.condition:
-            fake = replace(fake, rows=_rows(self.condition, self.seeds))
-        self.sets = Sets(reference, fake, half_a, half_b, found.features[: counts.training])
+            fake = replace(fake, rows=rows_of(self.condition.kind, self.condition.drawn(self.seeds)).astype(np.int64))
+        self.sets = Sets(reference, fake, half_a, half_b, known)
 
     @property
     def steps(self) -> int:
@@ -123,9 +132,3 @@ def _asked(condition: Condition | None) -> tuple[str, ...]:
     if condition is None:
         return ()
     return (LABEL,) if condition.kind == LABEL else condition.names
-
-
-def _rows(condition: Condition, seeds: range) -> Rows:
-    """Return the condition of each generated picture as `values_of` has it of real ones: int64 [N, k]."""
-    drawn = condition.drawn(seeds)
-    return drawn.argmax(axis=1)[:, None] if condition.kind == LABEL else drawn.astype(np.int64)

@@ -9,6 +9,7 @@ from gan_core.measures.features import Estimate
 from gan_core.measures.frechet import FrechetInfinity, frechet_infinity
 from gan_core.measures.inception_score import SPLITS, inception_score
 from gan_core.measures.kernel import SUBSET_SIZE, SUBSETS, KernelDistance, kernel_distance
+from gan_core.measures.neighbours import DENSITY_K, PRECISION_K
 
 _THOUSANDTH = 1000.0  # kernel distances are shown times 1000
 
@@ -57,6 +58,46 @@ def class_score(sets: Sets) -> dict[str, Any]:
         "parts": {"deviation over splits": {"value": value.deviation, "floor": floor.deviation}},
         "note": "the floor is what real pictures get, and the most that makes sense; faces are no classes of ImageNet",
         "parameters": {"version": 1, "splits": SPLITS, "seed": 2020},
+    }
+
+
+def precision(sets: Sets) -> dict[str, Any]:
+    """Return the share of generated pictures that lie among real ones; see `measures.neighbours`."""
+    value, floor = sets.compared
+    return {**_beside(value.precision, floor.precision), "parameters": {"version": 1, "k": PRECISION_K}}
+
+
+def recall(sets: Sets) -> dict[str, Any]:
+    """Return the share of real pictures that lie among generated ones."""
+    value, floor = sets.compared
+    return {**_beside(value.recall, floor.recall), "parameters": {"version": 1, "k": PRECISION_K}}
+
+
+def density(sets: Sets) -> dict[str, Any]:
+    """Return how many real neighbourhoods a generated picture lies in, over k; real ones lie in about 1."""
+    value, floor = sets.compared
+    return {**_beside(value.density, floor.density), "parameters": {"version": 1, "k": DENSITY_K}}
+
+
+def coverage(sets: Sets) -> dict[str, Any]:
+    """Return the share of real neighbourhoods that have a generated picture in them."""
+    value, floor = sets.compared
+    return {**_beside(value.coverage, floor.coverage), "parameters": {"version": 1, "k": DENSITY_K}}
+
+
+def authenticity(sets: Sets) -> dict[str, Any]:
+    """Return the share of samples that are no nearer to a training picture than its own neighbour (AuthPct / 100).
+
+    `parts` has the memorised share, what is missing to 1. Real pictures have about a half: only what lies below the
+    floor is copied.
+    """
+    value, floor = sets.copied
+    memorised = {"value": 1.0 - value.authenticity.value, "floor": 1.0 - floor.authenticity.value}
+    return {
+        **_beside(value.authenticity, floor.authenticity),
+        "parts": {"memorised share": memorised},
+        "note": "well below the floor, samples are copies of training pictures; above it, they are unlike them",
+        "parameters": {"version": 1, "known_count": len(sets.known)},
     }
 
 

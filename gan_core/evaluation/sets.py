@@ -17,6 +17,7 @@ from gan_core.extractors.base import Extracted, Extractor, Features, Images
 from gan_core.handoff import DatasetManifest, slug
 from gan_core.measures.frechet import FrechetReference
 from gan_core.measures.moments import moments_of
+from gan_core.measures.neighbours import Comparison, Manifold, compare
 
 PICTURES = 4096  # of a set, at most, for measures that look at pixels: 50,000 at 64x64 would take 12 GB
 _AT_ONCE = 256  # pictures read, generated and extracted between two signs of progress
@@ -50,6 +51,11 @@ class PictureSet:
         """The set as the reference of Fréchet distances."""
         return FrechetReference(moments_of(self.features))
 
+    @functools.cached_property
+    def manifold(self) -> Manifold:
+        """The set as balls that reach to neighbours."""
+        return Manifold(self.features)
+
     def at(self, chosen: Rows) -> PictureSet:
         """Return the part of the set at these positions, which ascend."""
         return replace(
@@ -70,14 +76,28 @@ class Sets:
         fake: generated ones.
         half_a: real pictures for the floor; `reference` itself where there are enough others beside it.
         half_b: others, none of half_a, as many as there are generated ones, or as there are in half_a.
-        training: float32 [T, D], features of training pictures among which neighbours are looked for.
+        known: training pictures, none of half_b, among which copies are looked for; without pictures in memory.
     """
 
     reference: PictureSet
     fake: PictureSet
     half_a: PictureSet
     half_b: PictureSet
-    training: Features
+    known: PictureSet
+
+    @functools.cached_property
+    def compared(self) -> tuple[Comparison, Comparison]:
+        """What balls say of the generated pictures, and of half_b beside half_a."""
+        return compare(self.reference.manifold, self.fake.features), compare(self.half_a.manifold, self.half_b.features)
+
+    @functools.cached_property
+    def copied(self) -> tuple[Comparison, Comparison]:
+        """What the known pictures' balls say of the generated pictures, and of half_b. Only neighbours count here."""
+        if self.known is self.half_a and self.half_a is self.reference:
+            return self.compared
+        manifold = self.known.manifold
+        found = (compare(manifold, one.features, repeats=0) for one in (self.fake, self.half_b))
+        return next(found), next(found)
 
 
 def extract(extractor: Extractor, batches: Iterable[Images], step: Step) -> PictureSet:

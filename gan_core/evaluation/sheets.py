@@ -9,7 +9,7 @@ import numpy as np
 
 from gan_core.evaluation.collection import Collection
 from gan_core.grids import grid
-from gan_core.measures import neighbours
+from gan_core.measures.nearest import nearest
 
 _ROWS, _NEAREST = 8, 5
 _COLUMNS, _EXTREMES = 8, 16
@@ -25,11 +25,11 @@ def write(draft: Path, collection: Collection) -> dict[str, Any]:
     sets = collection.sets
     images = sets.fake.images
     features = np.asarray(sets.fake.features[: len(images)])
-    near, distances = neighbours.nearest(features, sets.training, min(_NEAREST, len(sets.training)))
+    near, distances = nearest(features, collection.training, min(_NEAREST, len(collection.training)))
     rows = np.argsort(distances[:, 0], kind="stable")[:_ROWS]
     tiles = [tile for row in rows for tile in (images[row], *collection.real_images(near[row]))]
     grid(np.stack(tiles), 1 + near.shape[1]).save(draft / "neighbours.png")
-    realism = neighbours.realism(sets.reference.features, features)
+    realism = sets.compared[0].realism[: len(images)]
     order = np.argsort(-realism, kind="stable")
     for name, places in (("best", order[:_EXTREMES]), ("worst", order[::-1][:_EXTREMES])):
         grid(images[places], _COLUMNS).save(draft / f"{name}.png")
@@ -40,7 +40,7 @@ def write(draft: Path, collection: Collection) -> dict[str, Any]:
             "columns": 1 + near.shape[1],
             "distances": [[round(float(far), 4) for far in distances[row]] for row in rows],
             "seeds": [collection.seeds[int(row)] for row in rows],
-            "among": len(sets.training),
+            "among": len(collection.training),
             "available": collection.counts.available,
         },
         "extremes": {

@@ -82,7 +82,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
 
 
 def test_evaluate_measures_and_publishes(house: House) -> None:
-    """Two disjoint sets of originals and as many samples are measured by all METRICS; the manifest holds what came out."""
+    """Two disjoint sets of originals and as many samples are measured by all METRICS; the manifest has the scores."""
     scores = house.evaluate()
     assert house.seeds == [range(5, 21)]
     assert list(scores.values) == list(METRICS)
@@ -108,7 +108,7 @@ def test_every_score_is_whole(house: House) -> None:
 
 
 def test_protocol_of_a_score(house: House) -> None:
-    """What a number depends on stands beside it: data, counts, extractor by its digest, and the measure's parameters."""
+    """What a number depends on stands beside it: data, counts, the extractor, and the measure's parameters."""
     values = house.evaluate().values
     common = {
         "dataset_digest": house.dataset.digest,
@@ -279,9 +279,7 @@ def test_the_extractor_is_the_one_asked_for(house: House, tmp_path: Path) -> Non
     """Name, weights and resizing go to the registry; downloads lie in the data root."""
     house.evaluate(extractor="inception-2015", weights="pt.pth", resizing="clean")
     (choice,) = house.choices
-    assert choice == Choice(
-        name="inception-2015", weights="pt.pth", resizing="clean", downloads=tmp_path / "weights"
-    )
+    assert choice == Choice(name="inception-2015", weights="pt.pth", resizing="clean", downloads=tmp_path / "weights")
 
 
 def test_only_the_published_network_has_the_plain_names() -> None:
