@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from gan_core.extractors.inception_network import Network
 
 NAME = "inception-2015"
-# The graph of 2015 resizes inside, this way: so did the FIDs of Heusel et al. and of StyleGAN, and so does torch-fidelity.
+# The graph of 2015 resizes inside, this way: the FIDs of Heusel et al. and StyleGAN are so, and those of torch-fidelity.
 DEFAULT_RESIZING = "tensorflow"
 BATCH = 32  # 0.7 GB of activations at most; larger ones are no faster on a CPU
 _NOTES = {
     "legacy": "resized as pytorch-fid does it: compares with its FIDs",
-    "tensorflow": "resized as the graph of 2015 does it: compares with FIDs of torch-fidelity and of StyleGAN's metrics",
+    "tensorflow": "resized as the graph of 2015 does it: compares with FIDs of torch-fidelity and StyleGAN",
     "clean": "resized as clean-fid does it: compares with its FIDs",
 }
 

@@ -46,7 +46,7 @@ def network(arrays: Arrays) -> keras.Model:
 
 
 def frozen(model: keras.Model) -> Network:
-    """Return the network as a graph with constants for weights, which TensorFlow prepares once and not for each batch."""
+    """Return the network as a graph with constants for weights: TensorFlow prepares these once, not for each batch."""
     shape = tf.TensorSpec([None, inception.SIDE, inception.SIDE, 3], tf.float32)
     concrete = tf.function(partial(model, training=False)).get_concrete_function(shape)
     graph = convert_variables_to_constants_v2(concrete)

@@ -2,10 +2,10 @@
 
 Each of them is linear in the pixels and treats height and width alike, so each is two products of matrices.
 
-    legacy      pytorch-fid 0.3: `torch.nn.functional.interpolate`, bilinear between centres of pixels, without antialiasing
-    tensorflow  TensorFlow 1's `resize_bilinear`, as in the graph of published FIDs, torch-fidelity and StyleGAN's metrics:
-                bilinear between upper left corners of pixels, without antialiasing
-    clean       clean-fid 0.1 (Parmar et al., arXiv:2104.11222): Pillow's bicubic with antialiasing, in float, clipped
+    legacy      pytorch-fid: `torch.nn.functional.interpolate`, bilinear between centres of pixels, not antialiased
+    tensorflow  TensorFlow 1's `resize_bilinear`, as in the graph of 2015, torch-fidelity and StyleGAN's metrics: bilinear
+                between upper left corners of pixels, not antialiased
+    clean       clean-fid (Parmar et al., arXiv:2104.11222): Pillow's bicubic, antialiased, in float, clipped
 """
 
 from __future__ import annotations
