@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from beam_jobs.downloads.releases import RELEASES
 from beam_jobs.pixels.decoding import Reject
 from beam_jobs.places.place import open_place
 from beam_jobs.sources.base import Source
@@ -20,6 +19,7 @@ from beam_jobs.sources.celeba_lists import LISTS
 from beam_jobs.sources.ffhq import FfhqSource
 from beam_jobs.sources.ffhq_metadata import METADATA_FILE, checksum_of, read_records
 from gan_core.config import DataConfig
+from gan_core.downloads.releases import RELEASES
 from gan_core.errors import DataError
 from gan_core.handoff import ImageRef
 from gan_core.progress import Progress, ReportProgress, silent

@@ -6,13 +6,13 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, Self
 
-from beam_jobs.downloads.download import check_mirrors, fetch_release
-from beam_jobs.downloads.releases import RELEASES
 from beam_jobs.names import count_splits
 from beam_jobs.places.place import open_place
 from beam_jobs.sources.base import Reader, sample, source_path
 from beam_jobs.sources.packed import Layout, PackedReader, list_batches, loaded, numbered_keys
 from gan_core.config import DataConfig
+from gan_core.downloads.download import check_mirrors, fetch_release
+from gan_core.downloads.releases import RELEASES
 from gan_core.handoff import ImageRef, SourceSummary
 from gan_core.progress import ReportProgress
 

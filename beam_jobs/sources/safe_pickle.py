@@ -1,22 +1,25 @@
-"""A pickle machine that can build arrays, bytes, text, numbers, lists, tuples and dicts, and cannot call anything.
+"""Pickles of arrays, bytes, text and numbers, as CIFAR-10 and CIFAR-100 are published.
 
-It does not import Python's own unpickler: names that a pickle asks for are compared with a short list and never looked
-up, so there is nothing to escape from. What is allocated comes from the bytes of the pickle itself, once.
-Opcodes as in CPython's Lib/pickletools.py; numpy's state as in numpy's array `__reduce__`.
+The form of an array's state is numpy's `ndarray.__reduce__`.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from beam_jobs.sources import pickle_values as values
-from beam_jobs.sources.pickle_values import ArrayToCome, Dtype, Name, Refused
-from gan_core.errors import DataError
+import numpy as np
 
-MAX_OPCODES = 4_000_000  # an official batch of CIFAR-10 has 5 for each picture
-_MAX_NUMBER_BYTES = 9  # a signed 64-bit integer
+from gan_core.errors import DataError
+from gan_core.pickles.machine import Machine
+from gan_core.pickles.values import Name, Refused, text
+
+_RECONSTRUCT = frozenset({"numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"})
+_NDARRAY, _DTYPE, _ENCODE = "numpy.ndarray", "numpy.dtype", "_codecs.encode"
+_NAMES = _RECONSTRUCT | {_NDARRAY, _DTYPE, _ENCODE}
+
+_DTYPES = {"u1": "u1", "uint8": "u1", "i4": "<i4", "int32": "<i4", "i8": "<i8", "int64": "<i8"}
+_MAX_DIMENSIONS = 4
 
 
 def unpickled(data: bytes, name: str) -> Any:
@@ -33,126 +36,48 @@ def unpickled(data: bytes, name: str) -> Any:
         DataError: it is damaged, or asks for anything else; the message names what.
     """
     try:
-        return _Machine(data).run()
+        return _ArrayMachine(data).run()
     except Refused as refused:
         raise DataError(f"{name} cannot be read: {refused}; get the official file again") from None
 
 
-class _Machine:
-    """The stack, the memo and the position of one pickle."""
+@dataclass(eq=False)
+class _ArrayToCome:
+    """What numpy's `_reconstruct` would return: an array that its state will fill."""
+
+
+@dataclass(eq=False)
+class _Dtype:
+    """The type of an array's items, as numpy writes it, little-endian."""
+
+    code: str
+
+
+class _ArrayMachine(Machine):
+    names = _NAMES
+    kinds = "arrays, text and numbers"
 
     def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-        self._stack: list[Any] = []
-        self._marks: list[int] = []
-        self._memo: dict[int, Any] = {}
+        super().__init__(data)
         self._encoded_bytes = 0
 
-    def run(self) -> Any:
-        for _ in range(MAX_OPCODES):
-            start = self._at
-            opcode = self.take(1)
-            if opcode == b".":
-                return self.pop()
-            act = _OPCODES.get(opcode)
-            if act is None:
-                raise Refused(f"the pickle has the opcode {opcode!r} at byte {start}, which none of these files has")
-            act(self)
-        raise Refused(f"the pickle has more than {MAX_OPCODES} opcodes")
+    def reduced(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        if name == _ENCODE:
+            return self._encode(arguments)
+        if name == _DTYPE:
+            return _dtype(arguments)
+        if name in _RECONSTRUCT and arguments[:1] == (Name(_NDARRAY),):
+            return _ArrayToCome()
+        return super().reduced(name, arguments)
 
-    def take(self, count: int) -> bytes:
-        if count < 0 or self._at + count > len(self._data):
-            raise Refused(f"the pickle ends after {len(self._data)} bytes, and {count} more belong to byte {self._at}")
-        self._at += count
-        return self._data[self._at - count : self._at]
-
-    def skip(self, count: int) -> None:
-        self.take(count)
-
-    def line(self) -> bytes:
-        end = self._data.find(b"\n", self._at)
-        if end < 0:
-            raise Refused(f"the pickle ends within a line at byte {self._at}")
-        return self.take(end + 1 - self._at)[:-1]
-
-    def number(self, form: str) -> int:
-        return int(struct.unpack(form, self.take(struct.calcsize(form)))[0])
-
-    def push(self, value: Any) -> None:
-        self._stack.append(value)
-
-    def pop(self) -> Any:
-        if len(self._stack) <= (self._marks[-1] if self._marks else 0):
-            raise Refused(f"the pickle takes more than it made at byte {self._at}")
-        return self._stack.pop()
-
-    def mark(self) -> None:
-        self._marks.append(len(self._stack))
-
-    def pop_to_mark(self) -> list[Any]:
-        if not self._marks:
-            raise Refused(f"the pickle misses a mark at byte {self._at}")
-        start = self._marks.pop()
-        items = self._stack[start:]
-        del self._stack[start:]
-        return items
-
-    def put(self, index: int) -> None:
-        value = self.pop()
-        self._memo[index] = value
-        self.push(value)
-
-    def memoize(self) -> None:
-        self.put(len(self._memo))
-
-    def get(self, index: int) -> None:
-        if index not in self._memo:
-            raise Refused(f"the pickle refers to {index}, which it never made")
-        self.push(self._memo[index])
-
-    def append(self, items: list[Any]) -> None:
-        target = self.pop()
-        if not isinstance(target, list):
-            raise Refused("the pickle appends to what is no list")
-        target.extend(items)
-        self.push(target)
-
-    def set_items(self, items: list[Any]) -> None:
-        target = self.pop()
-        if not isinstance(target, dict) or len(items) % 2:
-            raise Refused("the pickle sets items of what is no dict")
-        self.push(values.fill(target, items))
-
-    def name(self, module: Any, attribute: Any) -> None:
-        text = f"{values.text(module)}.{values.text(attribute)}"
-        if text not in values.NAMES:
-            raise Refused(f"the pickle asks for '{text[:100]}', and only arrays, text and numbers are let in")
-        self.push(Name(text))
-
-    def reduce(self) -> None:
-        arguments, called = self.pop(), self.pop()
-        if not isinstance(called, Name) or not isinstance(arguments, tuple):
-            raise Refused("the pickle calls what is no function")
-        if called.text == values.ENCODE:
-            self.push(self._encode(arguments))
-        elif called.text == values.DTYPE:
-            self.push(values.dtype(arguments))
-        elif called.text in values.RECONSTRUCT and arguments[:1] == (Name(values.NDARRAY),):
-            self.push(ArrayToCome())
-        else:
-            raise Refused(f"the pickle calls '{called.text}' in a way that it does not know")
-
-    def build(self) -> None:
-        state, target = self.pop(), self.pop()
-        if isinstance(target, Dtype):
+    def built(self, target: Any, state: Any) -> Any:
+        if isinstance(target, _Dtype):
             if not isinstance(state, tuple) or state[1:2] not in ((b"|",), ("|",), (b"<",), ("<",)):
                 raise Refused("the pickle has an array of another byte order")
-            self.push(target)
-        elif isinstance(target, ArrayToCome):
-            self.push(values.array(state))
-        else:
-            raise Refused("the pickle sets the state of what is no array")
+            return target
+        if isinstance(target, _ArrayToCome):
+            return _array(state)
+        raise Refused("the pickle sets the state of what is no array")
 
     def _encode(self, arguments: tuple[Any, ...]) -> bytes:
         """Return the bytes that Python 3 wrote as text for protocols without bytes."""
@@ -160,7 +85,7 @@ class _Machine:
             case (str(text), str("latin1")):
                 # One text may be encoded again and again; the file can be honest only once.
                 self._encoded_bytes += len(text)
-                if self._encoded_bytes > len(self._data):
+                if self._encoded_bytes > len(self.data):
                     raise Refused("the pickle makes more bytes than it has")
                 try:
                     return text.encode("latin-1")
@@ -169,77 +94,26 @@ class _Machine:
         raise Refused("the pickle encodes what is no text, or not as latin1")
 
 
-def _long(machine: _Machine, count: int) -> int:
-    if count > _MAX_NUMBER_BYTES:
-        raise Refused(f"the pickle has a number of {count} bytes")
-    return int.from_bytes(machine.take(count), "little", signed=True)
+def _dtype(arguments: tuple[Any, ...]) -> _Dtype:
+    """Return the type that numpy's dtype would make of these arguments."""
+    code = text(arguments[0]) if arguments and isinstance(arguments[0], str | bytes) else ""
+    if code not in _DTYPES:
+        raise Refused(f"the pickle has an array of type '{code[:20]}', and only {', '.join(_DTYPES)} are let in")
+    return _Dtype(_DTYPES[code])
 
 
-def _protocol(machine: _Machine) -> None:
-    version = machine.number("<B")
-    if version > 4:
-        raise Refused(f"the pickle has protocol {version}, and 0 to 4 are known")
-
-
-def _stack_name(machine: _Machine) -> None:
-    attribute, module = machine.pop(), machine.pop()
-    machine.name(module, attribute)
-
-
-def _last(machine: _Machine, count: int) -> tuple[Any, ...]:
-    return tuple(machine.pop() for _ in range(count))[::-1]
-
-
-_OPCODES: dict[bytes, Callable[[_Machine], None]] = {
-    b"\x80": _protocol,
-    b"\x95": lambda m: m.skip(8),  # FRAME: how much to read ahead
-    # Values.
-    b"N": lambda m: m.push(None),
-    b"\x88": lambda m: m.push(True),
-    b"\x89": lambda m: m.push(False),
-    b"I": lambda m: m.push(values.decimal(m.line())),
-    b"L": lambda m: m.push(values.decimal(m.line())),
-    b"J": lambda m: m.push(m.number("<i")),
-    b"K": lambda m: m.push(m.number("<B")),
-    b"M": lambda m: m.push(m.number("<H")),
-    b"\x8a": lambda m: m.push(_long(m, m.number("<B"))),
-    b"\x8b": lambda m: m.push(_long(m, m.number("<i"))),
-    b"S": lambda m: m.push(values.quoted(m.line())),
-    b"T": lambda m: m.push(m.take(m.number("<i"))),
-    b"U": lambda m: m.push(m.take(m.number("<B"))),
-    b"B": lambda m: m.push(m.take(m.number("<I"))),
-    b"C": lambda m: m.push(m.take(m.number("<B"))),
-    b"\x8e": lambda m: m.push(m.take(m.number("<Q"))),
-    b"V": lambda m: m.push(values.decoded(m.line(), "raw-unicode-escape")),
-    b"X": lambda m: m.push(values.decoded(m.take(m.number("<I")), "utf-8")),
-    b"\x8c": lambda m: m.push(values.decoded(m.take(m.number("<B")), "utf-8")),
-    b"\x8d": lambda m: m.push(values.decoded(m.take(m.number("<Q")), "utf-8")),
-    # Containers.
-    b"(": lambda m: m.mark(),
-    b")": lambda m: m.push(()),
-    b"t": lambda m: m.push(tuple(m.pop_to_mark())),
-    b"\x85": lambda m: m.push(_last(m, 1)),
-    b"\x86": lambda m: m.push(_last(m, 2)),
-    b"\x87": lambda m: m.push(_last(m, 3)),
-    b"]": lambda m: m.push([]),
-    b"l": lambda m: m.push(m.pop_to_mark()),
-    b"a": lambda m: m.append([m.pop()]),
-    b"e": lambda m: m.append(m.pop_to_mark()),
-    b"}": lambda m: m.push({}),
-    b"d": lambda m: m.push(values.dict_of(m.pop_to_mark())),
-    b"s": lambda m: m.set_items(list(_last(m, 2))),
-    b"u": lambda m: m.set_items(m.pop_to_mark()),
-    # What was made before.
-    b"p": lambda m: m.put(values.decimal(m.line())),
-    b"q": lambda m: m.put(m.number("<B")),
-    b"r": lambda m: m.put(m.number("<I")),
-    b"\x94": lambda m: m.memoize(),
-    b"g": lambda m: m.get(values.decimal(m.line())),
-    b"h": lambda m: m.get(m.number("<B")),
-    b"j": lambda m: m.get(m.number("<I")),
-    # Names, and the two things that may be done with them.
-    b"c": lambda m: m.name(m.line(), m.line()),
-    b"\x93": _stack_name,
-    b"R": lambda m: m.reduce(),
-    b"b": lambda m: m.build(),
-}
+def _array(state: Any) -> Any:
+    """Return the array of numpy's state (version, shape, dtype, is Fortran's order, bytes), without a copy."""
+    match state:
+        case (int(), tuple(shape), _Dtype(code), bool() | int() as fortran, bytes(raw)):
+            pass
+        case _:
+            raise Refused("the pickle has an array in another form than numpy's")
+    if len(shape) > _MAX_DIMENSIONS or not all(isinstance(side, int) and side >= 1 for side in shape):
+        raise Refused("the pickle has an array of impossible shape")
+    wanted = np.dtype(code).itemsize
+    for side in shape:
+        wanted *= side
+    if wanted != len(raw):
+        raise Refused(f"the pickle has an array that needs {wanted} bytes and has {len(raw)}")
+    return np.frombuffer(raw, code).reshape(shape, order="F" if fortran else "C")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.downloads.download import Patience, fetch_release
-from beam_jobs.downloads.releases import RELEASES, Release, RemoteFile
 from beam_jobs.sources.base import survey
 from beam_jobs.sources.registry import look, open_source
 from gan_core.artifacts import MANIFEST, find
 from gan_core.config import DataConfig
+from gan_core.downloads.download import Patience, fetch_release
+from gan_core.downloads.releases import RELEASES, Release, RemoteFile
 from gan_core.errors import ArtifactError, ConfigError
 from gan_core.progress import Progress, silent
 from tests.http_server import Answer, Site, serving

@@ -10,6 +10,7 @@ import pytest
 
 from beam_jobs.sources import safe_pickle
 from gan_core.errors import DataError
+from gan_core.pickles import machine
 from tests.python2_pickles import pickled
 
 VALUE: dict[bytes, Any] = {
@@ -145,7 +146,7 @@ def test_damage_and_promises_are_refused(data: bytes, problem: str) -> None:
 
 def test_number_of_opcodes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each opcode may make an object many times its size, so that there must not be any number of them."""
-    monkeypatch.setattr(safe_pickle, "MAX_OPCODES", 100)
+    monkeypatch.setattr(machine, "MAX_OPCODES", 100)
     assert safe_pickle.unpickled(b"](" + b"N" * 96 + b"e.", "x") == [None] * 96
     with pytest.raises(DataError, match="more than 100 opcodes"):
         safe_pickle.unpickled(b"](" + b"N" * 97 + b"e.", "x")

@@ -10,16 +10,17 @@ from http import HTTPStatus
 from typing import Any
 from urllib.request import Request
 
-from beam_jobs.downloads.part import Part
-from beam_jobs.downloads.web import TransferFailed, answer, described, open_url, shown
+from gan_core.downloads.part import Part
+from gan_core.downloads.web import TransferFailed, answer, described, open_url, shown
 
 _BLOCK_BYTES = 1 << 16
+_MAX_ANNOUNCED_BYTES = 2 << 30
 
 
 def transfer(
     url: str,
     part: Part,
-    size_bytes: int,
+    size_bytes: int | None,
     *,
     timeout_s: float,
     min_bytes_per_s: float,
@@ -30,7 +31,7 @@ def transfer(
     Args:
         url: http or https, also after redirects.
         part: what is here already stays, where the server can go on and says that its file is the same.
-        size_bytes: of the whole file, at least 1.
+        size_bytes: of the whole file, at least 1; None takes what the server announces, up to 2 GiB.
         timeout_s: for the connection, and for every wait for the next bytes.
         min_bytes_per_s: a server that is slower over `timeout_s` seconds is taken as stalled.
         report: called with the bytes that are here, now and then.
@@ -43,16 +44,18 @@ def transfer(
         ArtifactError: the disk is full or cannot be written.
     """
     offset = part.size_bytes
-    if offset > size_bytes:
+    if size_bytes is not None and offset > size_bytes:
         part.discard()
         offset = 0
     with _asked(url, part, offset, timeout_s) as response:
         if response.status == HTTPStatus.OK:
             offset = 0
-        elif response.status == HTTPStatus.PARTIAL_CONTENT:
-            _check_range(response.headers, part, offset, size_bytes)
-        else:
+        elif response.status != HTTPStatus.PARTIAL_CONTENT:
             raise TransferFailed(answer(response.status), final=True)
+        if size_bytes is None:
+            size_bytes = _announced_bytes(response.headers, offset)
+        if response.status == HTTPStatus.PARTIAL_CONTENT:
+            _check_range(response.headers, part, offset, size_bytes)
         announced = response.headers.get("Content-Length")
         if announced is not None and announced != str(size_bytes - offset):
             raise TransferFailed(
@@ -78,6 +81,14 @@ def _asked(url: str, part: Part, offset: int, timeout_s: float) -> Any:
         if failed.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             part.discard()
         raise
+
+
+def _announced_bytes(headers: Mapping[str, str], offset: int) -> int:
+    """Return the size of the whole file as the server tells it."""
+    announced = headers.get("Content-Length", "")
+    if not announced.isdecimal() or not 0 < int(announced) + offset <= _MAX_ANNOUNCED_BYTES:
+        raise TransferFailed(f"does not say that its file has 1 to {_MAX_ANNOUNCED_BYTES} bytes", final=True)
+    return int(announced) + offset
 
 
 def _check_range(headers: Mapping[str, str], part: Part, offset: int, size_bytes: int) -> None:

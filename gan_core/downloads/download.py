@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from beam_jobs.downloads.part import Part, writing
-from beam_jobs.downloads.releases import Release, RemoteFile
-from beam_jobs.downloads.transfer import transfer
-from beam_jobs.downloads.web import TransferFailed, check_address, shown
 from gan_core import artifacts
+from gan_core.downloads.part import Part, writing
+from gan_core.downloads.releases import Release, RemoteFile
+from gan_core.downloads.transfer import transfer
+from gan_core.downloads.web import TransferFailed, check_address, shown
 from gan_core.errors import ArtifactError, DataError
 from gan_core.progress import Progress, ReportProgress
 
@@ -72,7 +72,7 @@ def fetch_release(
         if _is_here(release, location):  # by the process that held the lock
             return
         _adopt(release, location, draft)
-        total = sum(file.size_bytes for file in release.files)
+        total = sum(file.size_bytes or 0 for file in release.files)
         done = last = 0
         for file in release.files:
 
@@ -83,55 +83,65 @@ def fetch_release(
                     last = now
                     report_progress(Progress("ingest", now, total, unit="bytes"))
 
-            download(file, mirrors, draft, report, patience)
-            done += file.size_bytes
+            addresses = [f"{mirror}/{file.name}" for mirror in mirrors]
+            done += download(file, addresses, draft, report, patience).stat().st_size
         fields = {"name": location.name, "counts": dict(release.counts)}
         artifacts.write_manifest(draft, "source", release.fingerprint, fields)
 
 
 def download(
     file: RemoteFile,
-    mirrors: Sequence[str],
+    addresses: Sequence[str],
     folder: Path,
     report: Callable[[int], None],
     patience: Patience = Patience(),
+    *,
+    advice: str = _ADVICE,
 ) -> Path:
     """Get one file into `folder`, and return its path; its bytes have the SHA-256 of `file`.
 
-    The mirrors are tried in turn, each going on where the one before ended. After a round without success there is a
-    delay. A mirror that does not have the file, or gives wrong bytes, is not asked again.
+    The addresses are tried in turn, each going on where the one before ended. After a round without success there is a
+    delay. An address that does not have the file, or gives wrong bytes, is not asked again.
+
+    Args:
+        file: what to get.
+        addresses: of the whole file, http or https.
+        folder: where it gets its name once it is complete; what an interrupted call got stays there too.
+        report: called with the bytes that are here, now and then.
+        patience: how long it is tried.
+        advice: the end of the message where it fails: what a user can do.
 
     Raises:
-        DataError: every mirror is out.
+        DataError: every address is out.
         ArtifactError: patience is at its end, or the disk is full.
     """
     final = folder / file.name
-    if final.is_file() and artifacts.sha256_file(final) == file.sha256:
-        report(file.size_bytes)
+    if final.is_file() and artifacts.sha256_file(final).startswith(file.sha256):
+        report(final.stat().st_size)
         return final
     part = Part(folder / f"{file.name}.part")
     problems: dict[str, TransferFailed] = {}
     rounds, known_bytes = 0, part.size_bytes
     while True:
-        _check_space(folder, file.size_bytes - part.size_bytes)
-        for mirror in mirrors:
-            if mirror in problems and problems[mirror].final:
+        _check_space(folder, (file.size_bytes or 0) - part.size_bytes)
+        for address in addresses:
+            if address in problems and problems[address].final:
                 continue
             try:
-                _get(file, f"{mirror}/{file.name}", part, report, patience)
+                _get(file, address, part, report, patience)
                 with writing(final):
                     part.finish(final)
                 return final
             except TransferFailed as failed:
-                problems[mirror] = failed
+                problems[address] = failed
         if part.size_bytes >= known_bytes + _PROGRESS_BYTES:
             rounds, known_bytes = 0, part.size_bytes
         rounds += 1
         open_ends = [failed for failed in problems.values() if not failed.final]
         if not open_ends or rounds >= patience.rounds:
-            text = "; ".join(f"{shown(mirror)}: {failed}" for mirror, failed in problems.items())
+            text = "; ".join(f"{shown(address)}: {failed}" for address, failed in problems.items())
             kind = ArtifactError if open_ends else DataError
-            raise kind(f"{file.name} cannot be downloaded: {text}; {_ADVICE}")
+            raise kind(f"{file.name} cannot be downloaded: {text}; {advice}")
         asked_s = min(failed.retry_after_s for failed in open_ends)
         patience.sleep(_delay_s(rounds, asked_s, patience))
 
@@ -148,8 +158,8 @@ def _get(file: RemoteFile, url: str, part: Part, report: Callable[[int], None], 
             report=report,
         )
         found = artifacts.sha256_file(part.path)
-        if found == file.sha256:
-            report(file.size_bytes)
+        if found.startswith(file.sha256):
+            report(part.size_bytes)
             return
         part.discard()
         if not resumed:

@@ -14,6 +14,7 @@ from urllib.request import Request
 from gan_core.errors import ConfigError
 
 _SCHEMES = ("http", "https")
+_FOLDER = "their folder with --source"
 _LATER = frozenset({408, 416, 425, 429})  # of the 4xx, those that another try may end otherwise
 
 
@@ -39,8 +40,8 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def check_address(url: str) -> str:
-    """Return a mirror's base address without its last slash.
+def check_address(url: str, option: str = "data.mirrors", instead: str = _FOLDER) -> str:
+    """Return an address without its last slash. `option` is where a user wrote it, `instead` what else to write.
 
     Raises:
         ConfigError: it is no plain http or https address. Its text is not repeated: it may hold a password.
@@ -51,11 +52,11 @@ def check_address(url: str) -> str:
     except ValueError:
         host = None
     if not host or parts.scheme not in _SCHEMES:
-        raise ConfigError("data.mirrors must have addresses such as https://host/folder, and one of them is none")
+        raise ConfigError(f"{option} must have addresses such as https://host/folder, and one of them is none")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ConfigError(
-            f"data.mirrors must have addresses without user, password, ? and #, and that of '{host}' has one; "
-            "download the files yourself and name their folder with --source"
+            f"{option} must have addresses without user, password, ? and #, and that of '{host}' has one; "
+            f"download the files yourself and name {instead}"
         )
     return url.rstrip("/")
 

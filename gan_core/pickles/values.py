@@ -1,7 +1,4 @@
-"""What a pickle may hold, made from its parts: names, texts, numbers, dicts and numpy's arrays.
-
-The form of an array's state is numpy's `ndarray.__reduce__`.
-"""
+"""What every pickle may hold, made from its parts: names, texts, numbers and dicts."""
 
 from __future__ import annotations
 
@@ -9,14 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-RECONSTRUCT = frozenset({"numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"})
-NDARRAY, DTYPE, ENCODE = "numpy.ndarray", "numpy.dtype", "_codecs.encode"
-NAMES = RECONSTRUCT | {NDARRAY, DTYPE, ENCODE}
-
-_DTYPES = {"u1": "u1", "uint8": "u1", "i4": "<i4", "int32": "<i4", "i8": "<i8", "int64": "<i8"}
-_MAX_DIMENSIONS = 4
 _MAX_DIGITS = 20  # a signed 64-bit integer
 _ESCAPE = re.compile(rb"\\(x[0-9a-f]{2}|.|$)", re.DOTALL)
 _ESCAPED = {b"\\": b"\\", b"'": b"'", b'"': b'"', b"n": b"\n", b"r": b"\r", b"t": b"\t"}
@@ -33,18 +22,6 @@ class Name:
     text: str
 
 
-@dataclass(eq=False)
-class ArrayToCome:
-    """What numpy's `_reconstruct` would return: an array that its state will fill."""
-
-
-@dataclass(eq=False)
-class Dtype:
-    """The type of an array's items, as numpy writes it, little-endian."""
-
-    code: str
-
-
 def fill(target: dict[Any, Any], values: list[Any]) -> dict[Any, Any]:
     """Put key, value, key, value, ... into `target`, and return it."""
     for key, value in zip(values[::2], values[1::2], strict=True):
@@ -59,31 +36,6 @@ def dict_of(values: list[Any]) -> dict[Any, Any]:
     if len(values) % 2:
         raise Refused("the pickle has a dict with a key and no value")
     return fill({}, values)
-
-
-def dtype(arguments: tuple[Any, ...]) -> Dtype:
-    """Return the type that numpy's dtype would make of these arguments."""
-    code = text(arguments[0]) if arguments and isinstance(arguments[0], str | bytes) else ""
-    if code not in _DTYPES:
-        raise Refused(f"the pickle has an array of type '{code[:20]}', and only {', '.join(_DTYPES)} are let in")
-    return Dtype(_DTYPES[code])
-
-
-def array(state: Any) -> Any:
-    """Return the array of numpy's state (version, shape, dtype, is Fortran's order, bytes), without a copy."""
-    match state:
-        case (int(), tuple(shape), Dtype(code), bool() | int() as fortran, bytes(raw)):
-            pass
-        case _:
-            raise Refused("the pickle has an array in another form than numpy's")
-    if len(shape) > _MAX_DIMENSIONS or not all(isinstance(side, int) and side >= 1 for side in shape):
-        raise Refused("the pickle has an array of impossible shape")
-    wanted = np.dtype(code).itemsize
-    for side in shape:
-        wanted *= side
-    if wanted != len(raw):
-        raise Refused(f"the pickle has an array that needs {wanted} bytes and has {len(raw)}")
-    return np.frombuffer(raw, code).reshape(shape, order="F" if fortran else "C")
 
 
 def text(value: Any) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from beam_jobs.downloads.download import Patience, download
-from beam_jobs.downloads.releases import RemoteFile
+from gan_core.downloads.download import Patience, download
+from gan_core.downloads.releases import RemoteFile
 from gan_core.errors import ArtifactError, DataError
 from tests.http_server import Answer, Site, serving
 
@@ -57,7 +57,9 @@ def waits() -> Waits:
 
 def get(folder: Path, waits: Waits, *sites: Site, **options: float) -> bytes:
     """Download the file, and return its bytes; nothing else may be left in the folder."""
-    path = download(FILE, [site.url for site in sites], folder, lambda _: None, waits.patience(**options))
+    path = download(
+        FILE, [f"{site.url}/{FILE.name}" for site in sites], folder, lambda _: None, waits.patience(**options)
+    )
     assert [entry.name for entry in folder.iterdir()] == [FILE.name]
     return path.read_bytes()
 
@@ -95,7 +97,7 @@ def test_cut_connection_goes_on_where_it_ended(tmp_path: Path, site: Site, waits
 def test_next_command_goes_on_where_the_last_one_ended(tmp_path: Path, site: Site, waits: Waits) -> None:
     """What came stays in the folder, with its version, for another process."""
     site.script = [Answer(cut_after=150_000)]
-    with pytest.raises(ArtifactError, match=r"numbers\.bin cannot be downloaded: http://127.0.0.1:\d+: stopped after"):
+    with pytest.raises(ArtifactError, match=r"numbers\.bin cannot be downloaded: \S+/numbers\.bin: stopped after"):
         get(tmp_path, waits, site, rounds=1)
     assert (tmp_path / "numbers.bin.part").read_bytes() == CONTENT[:150_000]
     assert json.loads((tmp_path / "numbers.bin.part.json").read_text())["version"] == '"1"'
@@ -241,7 +243,7 @@ def test_mirror_without_the_file_is_asked_once(
     site.script = [answer]
     with pytest.raises(DataError) as caught:
         get(tmp_path, waits, site)
-    assert f"{site.url}: {problem}" in str(caught.value)
+    assert f"{site.url}/numbers.bin: {problem}" in str(caught.value)
     assert "secret" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
     assert waits == []
@@ -281,7 +283,7 @@ def test_delays_double_up_to_a_bound_and_are_jittered(tmp_path: Path, site: Site
     site.script = [Answer(status=500)] * 6
     patience = replace(waits.patience(**options), jitter=lambda: 1.0)
     with pytest.raises(ArtifactError, match="answers 500"):
-        download(FILE, [site.url], tmp_path, lambda _: None, patience)
+        download(FILE, [f"{site.url}/{FILE.name}"], tmp_path, lambda _: None, patience)
     assert waits == [0.5, 1.0, 2.0, 4.0, 5.0]
 
 
@@ -301,7 +303,7 @@ def test_progress_restores_patience(tmp_path: Path, waits: Waits) -> None:
     file = RemoteFile("zeros.bin", len(content), hashlib.sha256(content).hexdigest())
     with serving({file.name: content}) as site:
         site.script = [Answer(cut_after=1 << 20)] * 4
-        path = download(file, [site.url], tmp_path, lambda _: None, waits.patience(rounds=2))
+        path = download(file, [f"{site.url}/{file.name}"], tmp_path, lambda _: None, waits.patience(rounds=2))
     assert path.read_bytes() == content
     assert waits == [1.0] * 4
 
@@ -312,8 +314,8 @@ def test_all_mirrors_are_named_when_none_helps(tmp_path: Path, site: Site, secon
     with pytest.raises(ArtifactError) as caught:
         get(tmp_path, waits, site, second)
     assert str(caught.value) == (
-        f"numbers.bin cannot be downloaded: {site.url}: answers 404 Not Found; "
-        f"{second.url}: answers 500 Internal Server Error; "
+        f"numbers.bin cannot be downloaded: {site.url}/numbers.bin: answers 404 Not Found; "
+        f"{second.url}/numbers.bin: answers 500 Internal Server Error; "
         "name other addresses with data.mirrors, or the folder of your own files with --source"
     )
     assert (len(site.requests), len(second.requests)) == (1, 3)
@@ -355,3 +357,31 @@ def test_disk_that_is_too_small_is_found_out_first(
     with pytest.raises(ArtifactError, match="has 199999 bytes free and 200000 are missing"):
         get(tmp_path, waits, site)
     assert site.requests == []
+
+
+def test_first_digits_of_a_checksum_and_no_size_are_enough(tmp_path: Path, site: Site, waits: Waits) -> None:
+    """Where no more is known, the server tells the size, a broken transfer goes on, and the digits are compared."""
+    file = replace(FILE, size_bytes=None, sha256=FILE.sha256[:8])
+    site.script = [Answer(cut_after=70_000)]
+    path = download(file, [f"{site.url}/{FILE.name}"], tmp_path, lambda _: None, waits.patience())
+    assert path.read_bytes() == CONTENT
+    assert ranges(site) == ["", "bytes=70000-"]
+    wrong = replace(file, name="other.bin", sha256="00000000")
+    with pytest.raises(DataError, match="gives other bytes"):
+        download(wrong, [f"{site.url}/{FILE.name}"], tmp_path, lambda _: None, waits.patience())
+
+
+@pytest.mark.parametrize("announce", [-1, 0, 5 << 30])
+def test_unknown_size_must_be_announced_and_bounded(tmp_path: Path, site: Site, waits: Waits, announce: int) -> None:
+    """A file of unknown size from a server that does not tell it, or tells of too many bytes, is not begun."""
+    site.script = [Answer(announce=announce)]
+    with pytest.raises(DataError, match="does not say that its file has 1 to 2147483648 bytes; use"):
+        download(
+            replace(FILE, size_bytes=None),
+            [f"{site.url}/{FILE.name}"],
+            tmp_path,
+            lambda _: None,
+            waits.patience(),
+            advice="use another",
+        )
+    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Data sets whose owners allow a plain download: addresses, sizes and SHA-256 of the official files.
+"""Files to download, and data sets whose owners allow that: addresses, sizes and SHA-256 of the official files.
 
 Sizes and checksums are those of tensorflow_datasets (url_checksums/); for CIFAR-10 and Fashion-MNIST the MD5 sums that
 the owners publish belong to the same files.
@@ -14,10 +14,16 @@ from gan_core.artifacts import digest_of
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file of a release, as every mirror must have it."""
+    """One file, as every address must have it.
+
+    Attributes:
+        name: what it is called here.
+        size_bytes: None where only the server knows.
+        sha256: 64 hex digits, or the first of them, as many as are known; empty takes any bytes.
+    """
 
     name: str
-    size_bytes: int
+    size_bytes: int | None
     sha256: str
 
 
