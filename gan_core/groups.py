@@ -55,4 +55,4 @@ def rows_of(kind: str, conditions: npt.NDArray[np.float32]) -> Values:
     """
     if kind == LABEL:
         return conditions.argmax(axis=1, keepdims=True).astype(np.int32)
-    return conditions.astype(np.int32)
+    return np.asarray(conditions, np.int32)
