@@ -97,7 +97,8 @@ def train_classifier(
 
     It learns from the training pictures whose classes or attributes are known, and is tested on others: see
     `labelled.parts`. Pictures are flipped where the data set's own training would flip them. The same call gives the
-    same weights, to the last bit on the same CPU. Memory: a few batches, whatever the size of the data set.
+    same weights, to the last bit on the same CPU. Pixels are
+    read as they are shown: memory is a few batches and the places of the records.
 
     Args:
         dataset: a prepared data set.

@@ -53,7 +53,7 @@ def as_inputs(images: Any) -> Any:
 
 
 class Forward:
-    """The network in use, at one batch size: one trace, bounded memory, and a picture's result whatever is beside it."""
+    """The network in use, at one batch size: one trace, bounded memory, and no picture changes another's result."""
 
     def __init__(self, network: keras.Model) -> None:
         self.network = network

@@ -77,7 +77,7 @@ def targets_of(values: Values, kind: str, size: int) -> Array:
 
 
 def varied(images: Images, recipe: Recipe, step: int, *, flips: bool) -> Images:
-    """Return the pictures of a step, moved by up to `recipe.shift` of their side and, if `flips`, half of them flipped."""
+    """Return the pictures of a step, moved by up to `recipe.shift` of their side; with `flips`, half are flipped."""
     random = np.random.default_rng([recipe.seed, step])
     side = images.shape[1]
     reach = round(recipe.shift * side)
