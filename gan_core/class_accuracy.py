@@ -53,7 +53,9 @@ def class_accuracy(classifier: Judge, images: Images, conditions: Array) -> dict
         `unit`, `better`, `note`, and `parts`: class or attribute -> value, error, count, floor, floor_error.
         Numbers are shares in [0, 1], or None where there was no picture; errors are standard errors.
     """
-    found = accuracies(classifier.kind, classifier.names, classifier.predict(images), rows_of(classifier.kind, conditions))
+    found = accuracies(
+        classifier.kind, classifier.names, classifier.predict(images), rows_of(classifier.kind, conditions)
+    )
     real = classifier.held_out
     return {
         "value": found["accuracy"],

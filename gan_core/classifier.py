@@ -6,20 +6,21 @@ same data set, names and recipe is not trained again.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from gan_core import artifacts, classifier_network
 from gan_core.artifacts import Manifest, digest_of
 from gan_core.class_accuracy import accuracies
-from gan_core.classifier_network import Array, Forward, Images, as_inputs
-from gan_core.conditions import Values, names_of
+from gan_core.classifier_network import Array, Forward, Images
+from gan_core.classifier_training import Recipe, Training, steps_of, targets_of, varied
+from gan_core.conditions import names_of
 from gan_core.dataset import Pictures, StreamedPictures, shown_indices
 from gan_core.errors import ArtifactError, DataError
 from gan_core.handoff import DatasetManifest, slug
@@ -33,36 +34,12 @@ _READ_AT_ONCE = 1024
 _REPORT_EVERY = 20  # steps
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a classifier is trained; part of its digest.
-
-    Attributes:
-        images: shown at most, mirrored and shifted copies included.
-        epochs: over the training pictures, at most.
-        batch_size: pictures a step.
-        width: channels of the first convolution, an eighth of the features.
-        learning_rate: of Adam, at its highest; it rises over a twentieth of the steps and falls by half a cosine.
-        label_smoothing: of classes; attributes have none.
-        shift: pictures are moved by up to this share of their side, edges repeated.
-        seed: of weights, order, flips and shifts.
-    """
-
-    images: int = 120_000
-    epochs: int = 30
-    batch_size: int = 128
-    width: int = 16
-    learning_rate: float = 4e-3
-    label_smoothing: float = 0.05
-    shift: float = 0.0625
-    seed: int = 0
-
-
 class Classifier:
     """A trained classifier.
 
     Attributes:
         path: its published folder.
+        digest: what determined its weights, 64 hex digits.
         kind: "label", one class of each picture, or "attributes", each there or not.
         names: of the classes or attributes, in the order of the probabilities.
         held_out: how good it is on real pictures that it has not seen: `split`, `unlabelled`, and what
@@ -72,7 +49,7 @@ class Classifier:
 
     def __init__(self, manifest: Manifest) -> None:
         """Rebuild the network of a published classifier. Raises ArtifactError where that is damaged."""
-        self.path, self.facts = manifest.path, manifest.fields
+        self.path, self.digest, self.facts = manifest.path, manifest.digest, manifest.fields
         try:
             self.kind, self.names = str(self.facts["kind_of_condition"]), tuple(self.facts["names"])
             self.held_out: Mapping[str, Any] = self.facts["held_out"]
@@ -91,11 +68,7 @@ class Classifier:
         Raises:
             DataError: the pictures have another size or other channels than those that it was trained on.
         """
-        logits = self._outputs(images)[0]
-        if self.kind == LABEL:
-            powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-            return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-        return np.asarray(0.5 + 0.5 * np.tanh(logits / 2), np.float32)
+        return _probabilities(self.kind, self._outputs(images)[0])
 
     def features(self, images: Images) -> Array:
         """Return the layer before the last: uint8 [N, S, S, C] in [0, 255] -> float32 [N, 8 * width], 0 or above.
@@ -125,7 +98,8 @@ def train_classifier(
 
     It learns from the training pictures whose classes or attributes are known, and is tested on others: see
     `labelled.parts`. Pictures are flipped where the data set's own training would flip them. The same call gives the
-    same weights, to the last bit on the same CPU. Memory: a few batches, whatever the size of the data set.
+    same weights, to the last bit on the same CPU. Pixels are
+    read as they are shown: memory is a few batches and the places of the records.
 
     Args:
         dataset: a prepared data set.
@@ -198,58 +172,6 @@ def _train(
     }
 
 
-class Training:
-    """The steps of one training: Adam, a rise and half a cosine."""
-
-    def __init__(self, network: keras.Model, kind: str, recipe: Recipe, steps: int) -> None:
-        self.steps = steps
-        rise = max(1, steps // 20)
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0, max(1, steps - rise), warmup_target=recipe.learning_rate, warmup_steps=rise
-        )
-        optimizer = keras.optimizers.Adam(rate)
-        optimizer.build(network.trainable_variables)
-
-        def step(images: Any, targets: Any) -> Any:
-            with tf.GradientTape() as tape:
-                logits, _ = network(as_inputs(images), training=True)
-                if kind == LABEL:
-                    smooth = targets * (1.0 - recipe.label_smoothing) + recipe.label_smoothing / targets.shape[1]
-                    losses = tf.nn.softmax_cross_entropy_with_logits(smooth, logits)
-                else:
-                    losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
-                loss = tf.reduce_mean(losses)
-            optimizer.apply(tape.gradient(loss, network.trainable_variables), network.trainable_variables)
-            return loss
-
-        self.step = tf.function(step)
-
-
-def steps_of(recipe: Recipe, count: int) -> int:
-    """Return how many batches a training on `count` pictures takes."""
-    return max(1, min(recipe.images, recipe.epochs * count) // recipe.batch_size)
-
-
-def targets_of(values: Values, kind: str, size: int) -> Array:
-    """Return what the network should say of pictures: float32 [N, size], one-hot classes or 0-1 attributes."""
-    return np.eye(size, dtype=np.float32)[values[:, 0]] if kind == LABEL else values.astype(np.float32)
-
-
-def varied(images: Images, recipe: Recipe, step: int, *, flips: bool) -> Images:
-    """Return the pictures of a step, each moved by up to `recipe.shift` of its side and, if `flips`, perhaps flipped."""
-    random = np.random.default_rng([recipe.seed, step])
-    side = images.shape[1]
-    reach = round(recipe.shift * side)
-    padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), "edge")
-    tops, lefts = random.integers(0, 2 * reach + 1, (2, len(images)))
-    turned = random.random(len(images)) < (0.5 if flips else 0.0)
-    moved = np.empty_like(images)
-    for index, (top, left, turn) in enumerate(zip(tops, lefts, turned, strict=True)):
-        picture = padded[index, top : top + side, left : left + side]
-        moved[index] = picture[:, ::-1] if turn else picture
-    return moved
-
-
 def _network(shape: tuple[int, ...], outputs: int, recipe: Recipe) -> keras.Model:
     return classifier_network.build(shape[0], shape[2], outputs, recipe.width, recipe.seed)
 
@@ -260,8 +182,15 @@ def _tested(
     forward, logits = Forward(network), []
     for start in range(0, len(held_out.indices), _READ_AT_ONCE):
         logits.append(forward(pictures.read(held_out.indices[start : start + _READ_AT_ONCE]))[0])
-    found = accuracies(kind, names, np.concatenate(logits) > 0 if kind != LABEL else np.concatenate(logits), held_out.values)
+    found = accuracies(kind, names, _probabilities(kind, np.concatenate(logits)), held_out.values)
     return {"split": held_out.split, "unlabelled": held_out.unlabelled, **found}
+
+
+def _probabilities(kind: str, logits: Array) -> Array:
+    if kind == LABEL:
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    return np.asarray(0.5 + 0.5 * np.tanh(logits / 2), np.float32)
 
 
 def _state(network: keras.Model) -> dict[str, Any]:
@@ -274,5 +203,5 @@ def _load_weights(network: keras.Model, manifest: Manifest) -> None:
         with np.load(path, allow_pickle=False) as archive:
             for index, variable in enumerate(network.variables):
                 variable.assign(archive[f"{index:03d}"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"{path} cannot be read ({error}); delete {manifest.path} and run again") from None

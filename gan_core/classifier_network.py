@@ -53,10 +53,7 @@ def as_inputs(images: Any) -> Any:
 
 
 class Forward:
-    """The network in use, at one batch size: one trace, bounded memory, and a picture's result whatever is beside it.
-
-    Called with uint8 [N, S, S, C] it returns (logits float32 [N, k], features float32 [N, d]).
-    """
+    """The network in use, at one batch size: one trace, bounded memory, and no picture changes another's result."""
 
     def __init__(self, network: keras.Model) -> None:
         self.network = network
@@ -65,6 +62,7 @@ class Forward:
         self._forward = tf.function(lambda x: network(as_inputs(x), training=False), input_signature=signature)
 
     def __call__(self, images: Images) -> tuple[Array, Array]:
+        """Return logits, float32 [N, k], and features, float32 [N, d], of uint8 [N, S, S, C] in [0, 255]."""
         logits, features = (np.empty((len(images), output.shape[1]), np.float32) for output in self.network.outputs)
         for start in range(0, len(images), _BATCH_SIZE):
             some = images[start : start + _BATCH_SIZE]

@@ -54,5 +54,5 @@ def rows_of(kind: str, conditions: npt.NDArray[np.float32]) -> Values:
         int32 [N, 1] classes, or int32 [N, size] values of attributes.
     """
     if kind == LABEL:
-        return conditions.argmax(axis=1, keepdims=True).astype(np.int32)
-    return conditions.astype(np.int32)
+        return np.asarray(conditions.argmax(axis=1, keepdims=True), np.int32)
+    return np.asarray(conditions, np.int32)

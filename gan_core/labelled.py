@@ -103,9 +103,10 @@ def parts(dataset: DatasetManifest, asked: Sequence[str]) -> tuple[Part, Part]:
     for split in ("test", "validation"):
         if dataset.count(split):
             elsewhere = read_labels(dataset, split, asked)
-            if (usable := elsewhere.is_known & elsewhere.is_original).any():
+            usable = np.flatnonzero(elsewhere.is_known & elsewhere.is_original)
+            if len(usable):
                 missing = int((~elsewhere.is_known & elsewhere.is_original).sum())
-                held_out = _part(split, elsewhere, _some(np.flatnonzero(usable), HELD_OUT_AT_MOST), missing)
+                held_out = _part(split, elsewhere, _some(usable, HELD_OUT_AT_MOST), missing)
                 return _part("train", labels, np.flatnonzero(known), unlabelled), held_out
     usable = np.flatnonzero(known & labels.is_original)
     count = min(HELD_OUT_AT_MOST, max(1, round(HELD_OUT_SHARE * len(usable))))

@@ -26,6 +26,9 @@ MAY_IMPORT = {
 NEEDS_TENSORFLOW = {
     "gan_core.augment",
     "gan_core.average",
+    "gan_core.classifier",
+    "gan_core.classifier_network",
+    "gan_core.classifier_training",
     "gan_core.device_pictures",
     "gan_core.distribution",
     "gan_core.events",

@@ -7,11 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from gan_core.class_accuracy import class_accuracy
 from gan_core.conditions import Condition
+from gan_core.errors import ConfigError
+from gan_core.evaluation.collection import Collection, asked_by
 from gan_core.evaluation.metrics import Metric
 from gan_core.evaluation.sets import PictureSet, Sets
 from gan_core.extractors.base import Facts
 from gan_core.groups import groups
+from gan_core.handoff import DatasetManifest
+from gan_core.progress import ReportProgress
 
 MINIMUM = 16  # pictures of a class in each set: with fewer, a number says nothing
 CLASSES = 20  # the most that are measured, those with most training pictures
@@ -40,6 +45,32 @@ def scores(
         part = Sets(reference, fake, half_a, half_b, known)
         found[name] = dict(_measured(part, chosen, facts))
     return found
+
+
+def accuracy(
+    collection: Collection, condition: Condition, dataset: DatasetManifest, report_progress: ReportProgress
+) -> dict[str, Any]:
+    """Return the share of samples that show what was asked for, by a classifier that is trained where it is not yet.
+
+    See `class_accuracy`; the classifier lies in the data root. Where the data set has too few labelled pictures for
+    one, there is no value, and `note` says why.
+    """
+    from gan_core.classifier import train_classifier  # needs TensorFlow
+
+    found: dict[str, Any] = {"title": "class accuracy", "unit": "share", "better": "higher"}
+    images = collection.sets.fake.images
+    parameters = {"version": 1, "generated_count": len(images)}
+    try:
+        classifier = train_classifier(dataset, asked_by(condition), dataset.path.parent.parent, report_progress)
+    except ConfigError as error:
+        nothing = dict.fromkeys(("value", "error", "floor", "floor_error"))
+        return {**found, **nothing, "note": str(error), "parameters": parameters}
+    drawn = condition.drawn(collection.seeds[: len(images)])
+    return {
+        **found,
+        **class_accuracy(classifier, images, drawn),
+        "parameters": {**parameters, "classifier": classifier.digest},
+    }
 
 
 def _measured(part: Sets, chosen: Mapping[str, Metric], facts: Facts) -> Any:

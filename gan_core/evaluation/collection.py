@@ -79,7 +79,7 @@ class Collection:
             )
         self.counts = Counts.of(config, len(self._order))
         self._order = self._order[: self.counts.looked_at]
-        self._pictures = StreamedPictures(dataset, SPLIT, _asked(self.condition))
+        self._pictures = StreamedPictures(dataset, SPLIT, asked_by(self.condition) if self.condition else ())
 
     @property
     def seeds(self) -> range:
@@ -127,8 +127,6 @@ class Collection:
         return sampling.batches(self._checkpoint, self.seeds, self.condition)
 
 
-def _asked(condition: Condition | None) -> tuple[str, ...]:
+def asked_by(condition: Condition) -> tuple[str, ...]:
     """Return what `model.condition` was."""
-    if condition is None:
-        return ()
     return (LABEL,) if condition.kind == LABEL else condition.names

@@ -93,6 +93,9 @@ def _evaluate(
     fields: dict[str, Any] = {"values": values}
     if collection.condition:
         fields["per_class"] = by_class.scores(collection.sets, collection.condition, chosen, facts)
+        accuracy = by_class.accuracy(collection, collection.condition, dataset, report_progress)
+        mine = {**_of_pictures(common), "measure": "class_accuracy", **accuracy.pop("parameters")}
+        values["class_accuracy"] = {**accuracy, "protocol": mine, "fingerprint": protocol.fingerprint(mine)}
     fields |= sheets.write(draft, collection)
     step()
     fields["protocol"] = _whole_protocol(config, collection, common, facts, trained, checkpoint)
@@ -105,11 +108,16 @@ def _measured(
     """Return the name and the score of one measure, with its protocol and fingerprint."""
     found = metric.measure(collection.sets)
     name, title = metric.named(key, facts)
-    unseen = ("extractor", "extractor_digest", "resizing") if metric.needs == "images" else ()
-    mine = {field: value for field, value in common.items() if field not in unseen}
+    mine = _of_pictures(common) if metric.needs == "images" else dict(common)
     mine |= {"measure": key, **found.pop("parameters")}
     facts_of_it = {"title": title, "unit": metric.unit, "better": metric.better}
     return name, {**facts_of_it, **found, "protocol": mine, "fingerprint": protocol.fingerprint(mine)}
+
+
+def _of_pictures(common: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the protocol of a measure that asks no extractor."""
+    unseen = ("extractor", "extractor_digest", "resizing")
+    return {field: value for field, value in common.items() if field not in unseen}
 
 
 def _protocol(config: EvalConfig, collection: Collection, dataset: DatasetManifest, facts: Facts) -> dict[str, Any]:
