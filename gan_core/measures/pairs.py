@@ -35,10 +35,13 @@ class _Scale:
     unit: float
 
     @classmethod
-    def of(cls, features: Features) -> _Scale:
-        centre = features.mean(axis=0, dtype=np.float64)
-        total = sum(float(np.square(block - centre).sum()) for _, block in row_blocks(features))
-        return cls(centre, float(np.sqrt(total / len(features))) or 1.0)
+    def of(cls, first: Features, second: Features) -> _Scale:
+        centre = second.mean(axis=0, dtype=np.float64)
+        spreads = [0.0]
+        for features in (first, second) if first is not second else (second,):
+            total = sum(float(np.square(block - centre).sum()) for _, block in row_blocks(features))
+            spreads.append(float(np.sqrt(total / len(features))))
+        return cls(centre, max(spreads) or 1.0)
 
     def applied(self, rows: Features) -> tuple[Singles, Singles]:
         """Return the rows in this scale, and their squared lengths."""
@@ -158,7 +161,7 @@ def blocks(first: Features, second: Features, *, itself: bool = False, tick: Tic
         itself: both are one set, and a vector is not its own neighbour.
         tick: called after each block.
     """
-    scale = _Scale.of(second)
+    scale = _Scale.of(first, second)
     total = -(-len(first) // ROWS) * -(-len(second) // COLUMNS)
     done = 0
     for top in range(0, len(first), ROWS):
