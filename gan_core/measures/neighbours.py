@@ -89,7 +89,7 @@ def compare(
 
     Errors: the deviation of a mean for precision, density and authenticity; by parts of the generated set for recall
     and coverage, see `resampling`. Cost: N^2 + N M distances, and for the errors of recall and coverage some 40 passes
-    of comparisons over the latter, as much again at D = 2048.
+    of comparisons over the latter and a product of matrices with 640 rows: as much again at D = 2048.
 
     Args:
         real: the real side; its `reach` must be at least both k.
