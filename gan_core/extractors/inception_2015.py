@@ -22,7 +22,7 @@ DEFAULT_RESIZING = "tensorflow"
 BATCH = 32  # 0.7 GB of activations at most; larger ones are no faster on a CPU
 _NOTES = {
     "legacy": "published weights, resized as pytorch-fid does it: compares with its FIDs",
-    "tensorflow": "published weights, resized as the graph of 2015 does it: compares with FIDs of torch-fidelity and StyleGAN",
+    "tensorflow": "published weights, resized by their graph: compares with torch-fidelity's and StyleGAN's FIDs",
     "clean": "published weights, resized as clean-fid does it: compares with its FIDs",
 }
 
@@ -49,9 +49,7 @@ def load(choice: Choice) -> Inception2015:
 
 def facts_of(weights: InceptionWeights, resizing: str) -> Facts:
     """Return what features by these weights, after this resizing, depend on."""
-    compares = (
-        _NOTES[resizing] if weights.is_published else "other weights than the published ones: compares with no FID"
-    )
+    compares = _NOTES[resizing] if weights.is_published else "other weights than the published: compares with no FID"
     return Facts(
         name=NAME,
         title="Inception-v3 (2015)",
