@@ -32,6 +32,7 @@ NEEDS_TENSORFLOW = {
     "gan_core.device_pictures",
     "gan_core.distribution",
     "gan_core.events",
+    "gan_core.extractors.inception_network",
     "gan_core.features",
     "gan_core.feed",
     "gan_core.gan",

@@ -1,0 +1,1 @@
+"""Scores against their peers: how fast features are extracted."""
