@@ -82,16 +82,18 @@ class Declaration:
         """Return what the network is given for uint8 [N, S, S, C], C = 1 or 3: float32 [N, *shape]."""
         found = resize(images, self.resizing, self.side)
         if self.channels == "grey" and found.shape[3] == 3:
-            found = found @ np.array([[0.299], [0.587], [0.114]], np.float32)
+            found = found @ np.array([[0.299], [0.587], [0.114]], np.float32)  # ITU-R BT.601
         elif found.shape[3] < self.depth:
             found = np.repeat(found, self.depth, axis=3)
         elif self.channels == "bgr":
             found = found[..., ::-1]
         if self.range:
             low, high = self.range
-            found = found * np.float32((high - low) / 255) + np.float32(low)
+            scale, offset = np.float32((high - low) / 255), np.float32(low)
         else:
-            found = (found - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+            scale = 1 / np.array(self.std, np.float32)
+            offset = -np.array(self.mean, np.float32) * scale
+        found = np.asarray(found * scale + offset, np.float32)
         return np.ascontiguousarray(np.moveaxis(found, 3, 1) if self.layout == "nchw" else found, np.float32)
 
 
@@ -141,5 +143,7 @@ def _checked(given: dict[str, Any], path: Path) -> Declaration:
         raise wrong(f"std must be above 0, got {given['std']!r}")
     if "range" in given and given["range"][0] == given["range"][1]:
         raise wrong(f"range must have two different numbers, got {given['range']!r}")
-    lists = {name: tuple(map(float, given[name])) for name in ("range", "mean", "std") if name in given}
+    lists: dict[str, tuple[float, ...]] = {
+        name: tuple(float(value) for value in given[name]) for name in ("range", "mean", "std") if name in given
+    }
     return Declaration(**{**given, **lists, "path": path})

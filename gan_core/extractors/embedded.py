@@ -136,8 +136,8 @@ def _scattered(planes: Planes) -> tuple[Planes, Planes]:
         first[:, octave] = _means(strength, grid)
         if side > SMALLEST:
             halve = _halve(side)
-            second[:, octave] = _moduli(halve @ strength @ halve.T).mean(axis=(-2, -1))
-            planes = halve @ planes @ halve.T
+            second[:, octave] = _moduli(_between(halve, strength, halve)).mean(axis=(-2, -1))
+            planes = _between(halve, planes, halve)
         side, octave = side // 2, octave + 1
     return first, second
 
@@ -145,7 +145,7 @@ def _scattered(planes: Planes) -> tuple[Planes, Planes]:
 def _moduli(planes: Planes) -> Planes:
     """Return the modulus of planes [..., S, S] under each orientation's wavelet: [..., 4, S, S]."""
     envelope, waves = _wavelets(planes.shape[-1])
-    smooth = envelope @ planes @ envelope.T
+    smooth = _between(envelope, planes, envelope)
     found = np.empty((*planes.shape[:-2], ORIENTATIONS, *planes.shape[-2:]), np.float32)
     for orientation, (even_down, odd_down, even_across, odd_across, mean) in enumerate(waves):
         # The complex product by hand: half of the operands are real.
@@ -169,8 +169,11 @@ def _wavelets(side: int) -> tuple[Planes, list[tuple[Planes, Planes, Planes, Pla
     waves = []
     for angle in np.pi * np.arange(ORIENTATIONS) / ORIENTATIONS:
         down, across = (envelope * np.exp(1j * _FREQUENCY * part * places) for part in (np.sin(angle), np.cos(angle)))
-        lines = (_mirrored(line, side) for line in (down.real, down.imag, across.real, across.imag))
-        waves.append((*lines, np.float32((down.sum() * across.sum()).real)))
+        even_down, odd_down, even_across, odd_across = (
+            _mirrored(line, side) for line in (down.real, down.imag, across.real, across.imag)
+        )
+        mean = np.float32((down.sum() * across.sum()).real)
+        waves.append((even_down, odd_down, even_across, odd_across, mean))
     return _mirrored(envelope, side), waves
 
 
@@ -181,14 +184,20 @@ def _halve(side: int) -> Planes:
 
 
 def _mirrored(kernel: npt.NDArray[np.float64], side: int) -> Planes:
-    """Return the matrix [S, S] that correlates a line with `kernel`, the line's ends mirrored without repeating them."""
+    """Return the matrix [S, S] that correlates a line with `kernel`; the line is mirrored about its end pixels."""
     radius = len(kernel) // 2
     read = np.pad(np.eye(side), [(0, 0), (radius, radius)], mode="reflect")
     lines = [read[:, start : start + len(kernel)] @ kernel for start in range(side)]
     return np.stack(lines).astype(np.float32)
 
 
+def _between(down: Planes, planes: Planes, across: Planes) -> Planes:
+    """Return planes [..., S, S] filtered along both axes, by matrices [T, S]: [..., T, T]."""
+    return np.asarray(down @ planes @ across.T, np.float32)
+
+
 def _means(planes: Planes, grid: int) -> Planes:
     """Return the means of planes [..., S, S] over the cells of a grid: [..., grid, grid]."""
     cell = planes.shape[-1] // grid
-    return planes.reshape(*planes.shape[:-2], grid, cell, grid, cell).mean(axis=(-3, -1))
+    cells = planes.reshape(*planes.shape[:-2], grid, cell, grid, cell)
+    return np.asarray(cells.mean(axis=(-3, -1)), np.float32)

@@ -27,6 +27,7 @@ INCEPTION = "InceptionV3"
 DEFAULT_RESIZING = "clean"  # bicubic and antialiased, as Pillow does it: Parmar et al., arXiv:2104.11222
 BATCH = 32
 _CLASSES = 1000
+_USUAL_SIDE = 224  # pixels: of ImageNet's networks that take any
 
 
 def load(choice: Choice, name: str) -> KerasApplication:
@@ -61,16 +62,17 @@ class KerasApplication:
     """A network, its weights and a resizing. Memory: the weights, and activations of 32 pictures."""
 
     def __init__(self, name: str, network: Any, resizing: str, origin: str) -> None:
-        self._preprocess = sys.modules[_constructor(name).__module__].preprocess_input  # type: ignore[attr-defined]
+        self._preprocess = sys.modules[_constructor(name).__module__].preprocess_input
         model = keras.Model(network.inputs, [_features_of(network), network.outputs[0]])
-        signature = [tf.TensorSpec([None, *network.input_shape[1:]], tf.float32)]
+        side = network.input_shape[1] or _USUAL_SIDE
+        signature = [tf.TensorSpec([None, side, side, 3], tf.float32)]
         self._forward = tf.function(lambda pixels: model(pixels, training=False), input_signature=signature)
         self._facts = Facts(
             name="inception-keras" if name == INCEPTION else f"keras:{name}",
             title=f"{name} (keras.applications)",
             weights=digest_of_weights(network),
             resizing=resizing,
-            side=network.input_shape[1],
+            side=side,
             dimensions=model.output_shape[0][1],
             classes=_CLASSES,
             note=f"{origin}; compares with scores by the same network, weights and resizing, never with published FIDs",

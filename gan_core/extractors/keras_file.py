@@ -6,6 +6,7 @@ Keras' public packages, functions other than activations, layers that wrap code 
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import zipfile
@@ -13,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import keras
 import tensorflow as tf
 
@@ -22,6 +22,8 @@ from gan_core.extractors.declaration import Declaration, Pixels
 
 if TYPE_CHECKING:
     from gan_core.extractors.files import Run
+
+h5py: Any = importlib.import_module("h5py")  # Keras brings it; it has no types
 
 _MODULES = (
     "keras",
@@ -122,11 +124,11 @@ def _foreign(node: Any) -> Iterator[str]:
         yield from _foreign(item)
 
 
-def _outside(weights: h5py.File) -> Iterator[str]:
+def _outside(weights: Any) -> Iterator[str]:
     """Return an iterator over links and arrays of an HDF5 file that lie in other files."""
     found: list[str] = []
 
-    def visit(group: h5py.Group) -> None:
+    def visit(group: Any) -> None:
         for name in group:
             link = group.get(name, getlink=True)
             if isinstance(link, h5py.ExternalLink):
