@@ -19,6 +19,7 @@ class Painter:
     """A stand-in for a generator: grey pictures that tell latents apart, and a note of what was asked."""
 
     def __call__(self, latent: Array, conditions: Array | None) -> Images:
+        """Return [N, 4, 4, 1] by the first number of each latent."""
         self.latent, self.conditions = latent, conditions
         levels = np.round(latent[:, 0] * 20 + 128).astype(np.uint8)
         self.pictures: Images = np.tile(levels[:, None, None, None], (1, 4, 4, 1))
