@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
+_Vector = npt.NDArray[np.float64]
 
 _PARALLEL = 1e-6  # radians: nearer to the same or to opposite directions, the arc between is not determined
 
@@ -37,14 +38,14 @@ def great_circle(start: Array, end: Array, steps: int) -> Array:
     return found
 
 
-def _plane(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], ...]:
+def _plane(a: _Vector, b: _Vector) -> tuple[_Vector, _Vector, float]:
     """Return unit vectors a and, perpendicular to it, the way towards b; and the angle between a and b, 0 to pi."""
     # Of half-angles: the arc cosine of the product is wrong by 1e-8 near both ends.
-    angle = 2 * np.arctan2(np.linalg.norm(a - b), np.linalg.norm(a + b))
+    angle = 2 * float(np.arctan2(np.linalg.norm(a - b), np.linalg.norm(a + b)))
     if np.pi - angle < _PARALLEL:
         axis = np.eye(len(a))[np.argmin(np.abs(a))]
         aside = axis - (axis @ a) * a
     else:
         aside = b - (b @ a) * a
     length = np.linalg.norm(aside)
-    return (a, aside / length, angle) if length else (a, aside, np.float64(0.0))
+    return (a, aside / length, angle) if length else (a, aside, 0.0)

@@ -40,7 +40,7 @@ def _bytes(maxrss: int) -> int:
 
 def _device_bytes() -> int | None:
     # A stage that had nothing to do has not loaded TensorFlow, and this shall not either.
-    config = getattr(sys.modules.get("tensorflow"), "config", None)
-    gpus = [] if config is None else config.list_logical_devices("GPU")
-    names = [gpu.name.removeprefix("/device:") for gpu in gpus]
-    return max((int(config.experimental.get_memory_info(name)["peak"]) for name in names), default=None)
+    if (tensorflow := sys.modules.get("tensorflow")) is None:
+        return None
+    gpus = [gpu.name.removeprefix("/device:") for gpu in tensorflow.config.list_logical_devices("GPU")]
+    return max((int(tensorflow.config.experimental.get_memory_info(gpu)["peak"]) for gpu in gpus), default=None)

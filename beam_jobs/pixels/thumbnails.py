@@ -62,7 +62,7 @@ def _partly(data: bytes, bounds: Bounds) -> Pixels | None:
             picture = image.convert("RGB")
         except Exception:
             return None
-    is_blank = all(low == high for low, high in picture.getextrema())
+    is_blank = picture.getcolors(1) is not None
     return None if is_blank else _tile(picture)
 
 
