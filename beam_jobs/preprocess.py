@@ -17,6 +17,7 @@ from pathlib import Path
 
 from beam_jobs.assembly import check_rejects, finish, manifest_fields
 from beam_jobs.launcher import Launcher
+from beam_jobs.reject_sheet import write_reject_sheet
 from beam_jobs.sources import registry
 from beam_jobs.sources.registry import Listed
 from gan_core import artifacts
@@ -66,6 +67,7 @@ def prepare(
             receipts = launcher.make_shards(_earlier(final))
             check_rejects(config, summary, receipts, draft)
             fields = manifest_fields(config, summary, listed.source, names, receipts)
+            write_reject_sheet(draft, config, listed.source.reader(), names, receipts)
             finish(draft, receipts, fields, digest)
     return DatasetManifest.load(final)
 

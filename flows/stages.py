@@ -170,6 +170,7 @@ def prepare(order: Order, report_progress: ReportProgress) -> StageResult:
             report_progress=report_progress,
         )
         entry.outcome = _outcome(before, dataset.path)
+        entry.images = _if_done(entry, sum(dataset.source.get("counts", {}).values()))
     splits = {split: dataset.count(split) for split in dataset.splits}
     return _result(entry, dataset.path, {"images": splits, "rejects": dict(dataset.rejects)})
 
@@ -186,7 +187,11 @@ def train(order: Order, report_progress: ReportProgress) -> StageResult:
         if found is None:
             from gan_core import training
 
-            found = training.train(order.config, dataset, place.run_dir, report_progress)
+            begun = checkpoints.newest_images(place.run_dir)
+            try:
+                found = training.train(order.config, dataset, place.run_dir, report_progress)
+            finally:  # an interrupted execution has shown some, too
+                entry.images = max(0, checkpoints.newest_images(place.run_dir) - begun)
         else:
             entry.outcome = ALREADY_DONE
         entry.note = checkpoints.stopped_early(checkpoints.load_manifest(found)) if is_chief else ""
@@ -206,6 +211,7 @@ def sample(order: Order, report_progress: ReportProgress) -> StageResult:
         before = _stamp(place.run_dir / "samples")
         samples = sampling.sample(order.config, checkpoint, report_progress)
         entry.outcome = _outcome(before, samples.path)
+        entry.images = _if_done(entry, samples.count)
     return _result(entry, samples.path, {"count": samples.count, "seed": samples.seed})
 
 
@@ -220,6 +226,7 @@ def evaluate(order: Order, report_progress: ReportProgress) -> StageResult:
         before = _stamp(place.run_dir / "scores")
         scores = measure(order.config, checkpoint, dataset, report_progress)
         entry.outcome = _outcome(before, scores.path)
+        entry.images = _if_done(entry, scores.protocol.get("generated_count"))
     return _result(entry, scores.path, {"scores": {name: dict(facts) for name, facts in scores.values.items()}})
 
 
@@ -315,6 +322,11 @@ def _result(entry: lineage.StageEntry, path: Path, summary: Mapping[str, Any]) -
     return StageResult(
         stage=entry.stage, outcome=entry.outcome, path=str(path), run_dir=str(entry.run_dir or ""), summary=summary
     )
+
+
+def _if_done(entry: lineage.StageEntry, images: int | None) -> int | None:
+    """Return how many pictures a stage has worked on, None where it found its work done or counts none."""
+    return images or None if entry.outcome == DONE else None
 
 
 def _stamp(folder: Path) -> tuple[int, int] | None:

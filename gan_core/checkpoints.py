@@ -162,6 +162,11 @@ def latest_checkpoint(run_dir: Path) -> Checkpoint | None:
     return None
 
 
+def newest_images(run_dir: Path) -> int:
+    """Return after how many images the newest checkpoint was published, unchecked; 0 where there is none."""
+    return max((int(folder.name) for folder in _folders(run_dir) if (folder / artifacts.MANIFEST).is_file()), default=0)
+
+
 def find_checkpoint(path: Path) -> Checkpoint:
     """Return the checkpoint that `path` names: its own folder, or that of a run, of which it is the newest one.
 

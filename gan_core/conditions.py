@@ -101,6 +101,17 @@ class Condition:
         chosen = np.searchsorted(np.cumsum(self.counts), places, side="right")
         return self.array(np.array(self.rows)[chosen])
 
+    def most_frequent(self, count: int) -> list[tuple[int, ...]]:
+        """Return the rows that most training pictures have, `count` at most, in the order of `rows`."""
+        order = sorted(range(len(self.rows)), key=lambda place: (-self.counts[place], place))
+        return [self.rows[place] for place in sorted(order[:count])]
+
+    def name_of(self, row: Sequence[int]) -> str:
+        """Return a condition in words: the class, or the attributes as --attributes takes them, "Smiling=1,Hat=0"."""
+        if self.kind == LABEL:
+            return self.names[row[0]]
+        return ",".join(f"{name}={value}" for name, value in zip(self.names, row, strict=True))
+
     def grid(self) -> tuple[int, Array] | None:
         """Return columns of a grid and its conditions row by row, [8 columns, size]; None for attributes.
 

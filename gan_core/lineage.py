@@ -20,6 +20,7 @@ from gan_core import artifacts
 from gan_core.config import SECTIONS, RunConfig, load_config
 from gan_core.errors import ConfigError, Interrupted
 from gan_core.paths import path_of
+from gan_core.peak_memory import peak_memory
 
 DONE, ALREADY_DONE, FAILED, INTERRUPTED = "done", "already done", "failed", "interrupted"
 _LIBRARIES = ("faceloom", "tensorflow", "keras", "apache-beam", "prefect", "numpy", "pillow")
@@ -29,6 +30,7 @@ _LIBRARIES = ("faceloom", "tensorflow", "keras", "apache-beam", "prefect", "nump
 class StageEntry:
     """One line of stages.jsonl in the making: the stage sets `outcome`, and `run_dir` where it comes late.
 
+    `images` counts the pictures that it worked on, None where it counts none or had nothing to do.
     `note` is what a reader should know of it besides, such as why a training ended early.
     """
 
@@ -36,6 +38,7 @@ class StageEntry:
     attempt: int
     run_dir: Path | None = None
     outcome: str = DONE
+    images: int | None = None
     note: str = ""
 
 
@@ -93,7 +96,7 @@ def read_run(run_dir: Path) -> dict[str, Any] | None:
 
 @contextlib.contextmanager
 def recorded(stage: str, attempt: int, run_dir: Path | None = None) -> Iterator[StageEntry]:
-    """Time the block and append a line to `run_dir/stages.jsonl`: stage, seconds, start, outcome, attempt."""
+    """Time the block and append a line to `run_dir/stages.jsonl`: stage, seconds, start, outcome, attempt, memory."""
     entry = StageEntry(stage, attempt, run_dir)
     started, start = datetime.now(UTC), time.monotonic()
     try:
@@ -112,7 +115,10 @@ def recorded(stage: str, attempt: int, run_dir: Path | None = None) -> Iterator[
                 "started": started.isoformat(timespec="seconds"),
                 "outcome": entry.outcome,
                 "attempt": attempt,
+                **peak_memory(),
             }
+            if entry.images is not None:
+                line["images"] = entry.images
             if entry.note:
                 line["note"] = entry.note
             with (entry.run_dir / "stages.jsonl").open("a", encoding="utf-8") as stream:

@@ -21,22 +21,27 @@ from gan_core.config import RunConfig
 from gan_core.dataset import Images
 from gan_core.grids import grid
 from gan_core.handoff import Checkpoint, SampleSet
+from gan_core.models.description import NETWORKS_FILE, write_networks
 from gan_core.normalization import Normalization
 from gan_core.progress import Progress, ReportProgress, silent
+from gan_core.sample_sheets import CLASS_COLUMNS, PAIRS, classes, interpolations
+from gan_core.transfer import freeze_lowest
 
 GRID_COLUMNS = 8
 GRID_COUNT = 64
 # Kernels may round differently for different batch sizes, so pictures are always made this many at a time.
 _BATCH_SIZE = 32
-_FORMAT = 1
+_FORMAT = 2  # bump when the same checkpoint and config would give other files
 
 
 def sample(config: RunConfig, checkpoint: Checkpoint, report_progress: ReportProgress = silent) -> SampleSet:
-    """Publish `run_dir/samples/`: `eval.sample_count` pictures from the averaged generator, and a grid.
+    """Publish `run_dir/samples/`: `eval.sample_count` pictures from the averaged generator, a grid, and two sheets.
 
     Picture i has seed `eval.seed` + i. As PNG files `pictures/seed00000000.png` or one `pictures.npz` with `images`
     (uint8 [N, H, W, C]) and `seeds` (int64 [N]). Of a conditional run, `eval.sample_class` or `eval.sample_attributes`
-    chooses the condition, and the archive has `conditions` (float32 [N, size]).
+    chooses the condition, and the archive has `conditions` (float32 [N, size]). `interpolations.png` and, of a
+    conditional run, `classes.png` are those of sample_sheets.py, from `eval.seed` on; the manifest says what they show.
+    Where the run has no networks.json yet, it gets one.
 
     Raises:
         ConfigError: the run has no such condition.
@@ -45,13 +50,19 @@ def sample(config: RunConfig, checkpoint: Checkpoint, report_progress: ReportPro
     asked = {"count": evaluation.sample_count, "seed": evaluation.seed, "format": evaluation.sample_format}
     if evaluation.sample_condition:
         asked["condition"] = evaluation.sample_condition
-    condition = chosen(load_condition(checkpoint), evaluation)
+    of_run = load_condition(checkpoint)
+    condition = chosen(of_run, evaluation)
     digest = digest_of({"format": _FORMAT, "checkpoint": manifest.digest, **asked})
     final = checkpoint.run_dir / "samples"
     if artifacts.find(final, "samples", digest) is None:
         with artifacts.publishing(final) as draft:
-            _write_pictures(draft, config, checkpoint, condition, report_progress)
-            artifacts.write_manifest(draft, "samples", digest, {**asked, "images_seen": checkpoint.images_seen})
+            artist = _Artist(checkpoint)
+            _write_pictures(draft, config, artist, condition, report_progress)
+            sheets = _write_sheets(draft, evaluation.seed, artist, of_run, condition)
+            fields = {**asked, "images_seen": checkpoint.images_seen, **sheets}
+            artifacts.write_manifest(draft, "samples", digest, fields)
+    if not (checkpoint.run_dir / NETWORKS_FILE).is_file():  # the run was trained before there was such a file
+        write_networks(checkpoint.run_dir, _networks(checkpoint))
     return SampleSet(final, evaluation.sample_count, evaluation.seed, checkpoint)
 
 
@@ -60,18 +71,7 @@ def generate(checkpoint: Checkpoint, seeds: range, *, batch_size: int = 256) -> 
 
     Of a conditional one, each picture has the condition that belongs to its seed: see `Condition.drawn`.
     """
-    return np.concatenate(list(batches(checkpoint, seeds, load_condition(checkpoint), batch_size=batch_size)))
-
-
-def batches(
-    checkpoint: Checkpoint, seeds: range, condition: Condition | None, *, batch_size: int = 256
-) -> Iterator[Images]:
-    """Yield what `generate` returns, uint8 [up to batch_size, H, W, C], of the given condition."""
-    generator, normalization = load_generator(checkpoint), load_normalization(checkpoint)
-    for start in range(0, len(seeds), batch_size):
-        some = seeds[start : start + batch_size]
-        latent = latents(some, generator.inputs[0].shape[1])
-        yield render(generator, latent, normalization, condition.drawn(some) if condition else None)
+    return np.concatenate(list(_Artist(checkpoint).batches(seeds, load_condition(checkpoint), batch_size)))
 
 
 def latents(seeds: range, latent_size: int) -> npt.NDArray[np.float32]:
@@ -103,19 +103,26 @@ def render(
 
 def load_generator(checkpoint: Checkpoint) -> keras.Model:
     """Rebuild the averaged generator of a checkpoint from config, normalization and condition inside it."""
+    generator, _ = _networks(checkpoint)
+    state = load_state(checkpoint, "averaged")
+    for variable, name in zip(generator.variables, sorted(state), strict=True):
+        variable.assign(state[name])
+    return generator
+
+
+def _networks(checkpoint: Checkpoint) -> models.Pair:
+    """Build the networks of a checkpoint, with initial weights."""
     config = RunConfig.from_json(load_manifest(checkpoint).fields["config"])
     normalization, condition = load_normalization(checkpoint), load_condition(checkpoint)
-    generator, _ = models.build(
+    pair = models.build(
         config.data,
         config.model,
         config.train.precision,
         normalization=normalization,
         condition_size=condition.size if condition else 0,
     )
-    state = load_state(checkpoint, "averaged")
-    for variable, name in zip(generator.variables, sorted(state), strict=True):
-        variable.assign(state[name])
-    return generator
+    freeze_lowest(pair[1], config.train.freeze_d)
+    return pair
 
 
 @functools.lru_cache(maxsize=4)
@@ -130,10 +137,31 @@ def _forward(generator: keras.Model, normalization: Normalization) -> Any:
     return tf.function(forward, input_signature=signature)
 
 
+class _Artist:
+    """The averaged generator of a checkpoint, loaded once."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._generator, self._normalization = load_generator(checkpoint), load_normalization(checkpoint)
+
+    def draw(self, latent: Array, conditions: Array | None) -> Images:
+        """Return the pictures of latents, float32 [N, latent_size], and their conditions, float32 [N, size]."""
+        return render(self._generator, latent, self._normalization, conditions)
+
+    def latents(self, seeds: range) -> Array:
+        """Return the latents of seeds, float32 [len(seeds), latent_size]."""
+        return latents(seeds, self._generator.inputs[0].shape[1])
+
+    def batches(self, seeds: range, condition: Condition | None, batch_size: int = 256) -> Iterator[Images]:
+        """Yield the pictures of seeds, uint8 [up to batch_size, H, W, C]."""
+        for start in range(0, len(seeds), batch_size):
+            some = seeds[start : start + batch_size]
+            yield self.draw(self.latents(some), condition.drawn(some) if condition else None)
+
+
 def _write_pictures(
     draft: Path,
     config: RunConfig,
-    checkpoint: Checkpoint,
+    artist: _Artist,
     condition: Condition | None,
     report_progress: ReportProgress,
 ) -> None:
@@ -144,7 +172,7 @@ def _write_pictures(
     as_files = evaluation.sample_format == "png"
     if as_files:
         (draft / "pictures").mkdir()
-    for images in batches(checkpoint, seeds, condition):
+    for images in artist.batches(seeds, condition):
         if done < GRID_COUNT:
             first.append(images)
         if as_files:
@@ -161,3 +189,16 @@ def _write_pictures(
             arrays["conditions"] = condition.drawn(seeds)
         np.savez_compressed(draft / "pictures.npz", allow_pickle=False, **arrays)
     grid(np.concatenate(first)[:GRID_COUNT], GRID_COLUMNS).save(draft / "grid.png")
+
+
+def _write_sheets(
+    draft: Path, seed: int, artist: _Artist, of_run: Condition | None, condition: Condition | None
+) -> dict[str, Any]:
+    """Write the sheets and return what the manifest says of them."""
+    ends = artist.latents(range(seed, seed + 2 * PAIRS))
+    made = {"interpolations": interpolations(artist.draw, ends, seed, condition)}
+    if of_run is not None:
+        made["classes"] = classes(artist.draw, ends[:CLASS_COLUMNS], of_run)
+    for sheet, facts in made.values():
+        sheet.save(draft / facts["file"])
+    return {name: facts for name, (_, facts) in made.items()}

@@ -30,6 +30,7 @@ from gan_core.events import histograms_of
 from gan_core.feed import Feed
 from gan_core.gan import Gan
 from gan_core.handoff import Checkpoint, DatasetManifest
+from gan_core.models.description import write_networks
 from gan_core.normalization import Normalization
 from gan_core.pace import Pace
 from gan_core.progress import Progress, ReportProgress, silent
@@ -204,6 +205,7 @@ class Training:
             if self.step and self.snapshot_due:
                 forget_snapshot(self.run_dir, self.images_seen)
             vitals.note_process(self.run_dir, self.device, self.train.precision)
+            write_networks(self.run_dir, (self.gan.generator, self.gan.discriminator))
         self.log = RunLog(self.run_dir, self.images_seen) if self.team.is_chief else None
         self.pace = Pace(self.train.steps_per_execution)
         self.started = self.rate_started = time.monotonic()

@@ -29,6 +29,7 @@ __all__ = [
     "Reject",
     "decode",
     "decode_reduced",
+    "open_picture",
     "quiet_pillow",
 ]
 
@@ -101,7 +102,7 @@ def decode_reduced(
     if not data:
         raise Reject("empty", "0 bytes")
     check_pngs(data)
-    with _open(data, bounds.max_pixels) as image:
+    with open_picture(data, bounds.max_pixels) as image:
         bounds.check_size(*image.size)
         _check_aspect_early(image, bounds)
         try:
@@ -121,7 +122,12 @@ def quiet_pillow() -> None:
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
-def _open(data: bytes, max_pixels: int) -> ImageFile.ImageFile:
+def open_picture(data: bytes, max_pixels: int) -> ImageFile.ImageFile:
+    """Read the header of a picture file; of an icon, which is decoded with it, no more than twice `max_pixels`.
+
+    Raises:
+        Reject: `not-a-picture`, `too-large` or `damaged`.
+    """
     try:
         # Pillow warns and raises at fixed sizes while it opens; the bound here is data.max_megapixels. An ICO is
         # decoded while it is opened: there Pillow's own check must hold, which raises at twice the given number.
@@ -171,7 +177,7 @@ def _reduce(image: ImageFile.ImageFile, keep_side: int) -> int:
 def _load(image: ImageFile.ImageFile, data: bytes, max_pixels: int) -> Image.Image:
     """Decode the pixels; the result has `image`'s colour profile and transparency."""
     if is_deep_colour(image):
-        with _open(data, max_pixels) as again:
+        with open_picture(data, max_pixels) as again:
             merged = merge_deep(image, again)
         if profile := image.info.get("icc_profile"):
             merged.info["icc_profile"] = profile

@@ -16,7 +16,7 @@ from flows.console import finished_text
 from flows.stages import STAGES, Order, StageResult, check_inputs, locate
 from gan_core import artifacts, checkpoints, lineage
 from gan_core.config import load_config
-from gan_core.errors import ConfigError, Diverged
+from gan_core.errors import ConfigError, Diverged, Interrupted
 from gan_core.handoff import Checkpoint, DatasetManifest, Report, SampleSet, Scores
 from gan_core.progress import ReportProgress, silent
 from tests.flows.test_plan import publish
@@ -31,7 +31,7 @@ DATASET: dict[str, Any] = {
     "statistics": {},
     "protocol": {},
     "normalization": {},
-    "source": {},
+    "source": {"counts": {"train": 12, "test": 4}},
     "created_by": {},
 }
 
@@ -103,7 +103,7 @@ def stand_in_sample(config: Any, checkpoint: Checkpoint, report: ReportProgress)
 def stand_in_evaluate(config: Any, checkpoint: Checkpoint, dataset: Any, report: ReportProgress) -> Scores:
     """Publish scores."""
     once(checkpoint.run_dir / "scores", "scores", {})
-    return Scores(checkpoint.run_dir / "scores", {"swd": {"value": 1.0}}, {})
+    return Scores(checkpoint.run_dir / "scores", {"swd": {"value": 1.0}}, {"generated_count": 48})
 
 
 def stand_in_report(run_dir: Path, dataset: DatasetManifest) -> Report:
@@ -127,7 +127,9 @@ def test_each_stage_finds_its_inputs_and_notes_itself(order: Order) -> None:
     assert [(line["stage"], line["outcome"], line["attempt"]) for line in lines] == [
         (name, "done", 2) for name in STAGES
     ]
-    assert set(lines[0]) == {"stage", "seconds", "started", "outcome", "attempt"}
+    assert set(lines[0]) == {"stage", "seconds", "started", "outcome", "attempt", "peak_memory_mib"}
+    images = [16, 2016, 64, 48]
+    assert [line.get("images") for line in lines] == [None, *images, None]
     saved = lineage.read_run(place.run_dir)
     assert saved is not None
     assert (saved["config"], saved["digest"]) == (order.config.to_json(), place.run_digest)
@@ -171,6 +173,7 @@ def test_the_second_time_everything_is_already_done(order: Order) -> None:
     """What published nothing new counts as already done, and the work that is missing does not."""
     run_all(order)
     assert [result.outcome for result in run_all(order)] == ["already done"] * 6
+    assert [line for line in lineage.read_stages(locate(order).run_dir)[6:] if "images" in line] == []
     artifacts.discard(locate(order).of("evaluate"))
     assert [result.outcome for result in run_all(order)] == ["already done"] * 4 + ["done", "already done"]
 
@@ -208,6 +211,23 @@ def test_a_failed_stage_is_noted_as_such(order: Order, monkeypatch: pytest.Monke
         STAGES["train"](order, silent)
     last = lineage.read_stages(locate(order).run_dir)[-1]
     assert (last["stage"], last["outcome"]) == ("train", "failed")
+
+
+def test_an_interrupted_training_notes_what_it_has_shown(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each execution counts from the checkpoint that it begins with to the newest that it leaves."""
+    for name in ("ingest", "prepare"):
+        STAGES[name](order, silent)
+
+    def interrupt(config: Any, dataset: Any, run_dir: Path, report: ReportProgress) -> Checkpoint:
+        once(checkpoints.checkpoint_folder(run_dir, 640), "checkpoint", {"images_seen": 640})
+        raise Interrupted("SIGTERM at 0.64 kimg")
+
+    with monkeypatch.context() as context, pytest.raises(Interrupted):
+        context.setattr(sys.modules["gan_core.training"], "train", interrupt)
+        STAGES["train"](order, silent)
+    STAGES["train"](order, silent)
+    lines = lineage.read_stages(locate(order).run_dir)[2:]
+    assert [(line["outcome"], line["images"]) for line in lines] == [("interrupted", 640), ("done", 2016 - 640)]
 
 
 @pytest.mark.parametrize(("wanted", "sampled"), [("last", 640), ("best", 32)])

@@ -13,6 +13,7 @@ import tensorflow as tf
 from PIL import Image
 
 from gan_core import training
+from gan_core.artifacts import read_manifest
 from gan_core.checkpoints import finished_checkpoint, load_condition, load_state, save_checkpoint
 from gan_core.conditions import Condition
 from gan_core.config import DataConfig, EvalConfig, ModelConfig, RunConfig, TrainConfig
@@ -326,7 +327,9 @@ def test_samples_have_the_condition_of_their_seed_or_the_one_asked_for(checkpoin
     made: list[np.ndarray] = []
     for name, label in (("", None), ("dog", 1), ("2", 2)):
         asked = dataclasses.replace(RUN, eval=dataclasses.replace(RUN.eval, sample_class=name))
-        with np.load(sample(asked, told).path / "pictures.npz", allow_pickle=False) as archive:
+        samples = sample(asked, told)
+        _check_sheets(samples.path, generator, [0, 1, 2] * 2 if label is None else [label] * 6)
+        with np.load(samples.path / "pictures.npz", allow_pickle=False) as archive:
             images, conditions = archive["images"], archive["conditions"]
         expected = condition.drawn(range(20)) if label is None else np.eye(3, dtype=np.float32)[[label] * 20]
         np.testing.assert_array_equal(conditions, expected)
@@ -335,3 +338,17 @@ def test_samples_have_the_condition_of_their_seed_or_the_one_asked_for(checkpoin
     assert not np.array_equal(made[1], made[2])
     with pytest.raises(ConfigError, match="unknown class 'cow'"):
         sample(dataclasses.replace(RUN, eval=dataclasses.replace(RUN.eval, sample_class="cow")), told)
+
+
+def _check_sheets(samples: Path, generator: keras.Model, labels: list[int]) -> None:
+    """All classes have a row of the same latents; the ways between latents stay in the class of their row."""
+    facts = read_manifest(samples, "samples").fields
+    assert facts["classes"] == {"file": "classes.png", "names": ["cat", "dog", "frog"], "columns": 8, "of": 3}
+    every = np.eye(3, dtype=np.float32).repeat(8, axis=0)
+    pictures = render(generator, np.tile(latents(range(8), 8), (3, 1)), None, every)
+    with Image.open(samples / "classes.png") as sheet:
+        np.testing.assert_array_equal(np.asarray(sheet), np.asarray(grid(pictures, 8)))
+    assert facts["interpolations"]["names"] == [("cat", "dog", "frog")[label] for label in labels]
+    starts = render(generator, latents(range(0, 12, 2), 8), None, np.eye(3, dtype=np.float32)[labels])
+    with Image.open(samples / "interpolations.png") as sheet:
+        np.testing.assert_array_equal(np.asarray(sheet)[:, :32], np.asarray(grid(starts, 1)))

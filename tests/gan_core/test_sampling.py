@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import keras
@@ -102,12 +103,40 @@ def test_png_files_and_grid(checkpoint: Checkpoint) -> None:
     assert (result.count, result.seed, result.path) == (70, 5, checkpoint.run_dir / "samples")
     manifest = artifacts.read_manifest(result.path, "samples")
     names = [f"pictures/seed{seed:08d}.png" for seed in range(5, 75)]
-    assert sorted(manifest.files) == ["grid.png", *names]
+    assert sorted(manifest.files) == ["grid.png", "interpolations.png", *names]
     pictures = generate(checkpoint, range(5, 75))
     for name, picture in zip(names, pictures, strict=True):
         np.testing.assert_array_equal(np.asarray(Image.open(result.path / name)), picture)
     np.testing.assert_array_equal(np.asarray(Image.open(result.path / "grid.png")), np.asarray(grid(pictures[:64], 8)))
     assert [(report.done, report.total) for report in reports] == [(70, 70)]
+
+
+def test_ways_between_seeds_are_beside_the_samples(checkpoint: Checkpoint) -> None:
+    """The first and the last of each row are the pictures of its two seeds; the manifest names them."""
+    result = sample(CONFIG, checkpoint)
+    facts = artifacts.read_manifest(result.path, "samples").fields
+    seeds = [[5 + 2 * row, 6 + 2 * row] for row in range(6)]
+    assert facts["interpolations"] == {"file": "interpolations.png", "rows": 6, "columns": 9, "seeds": seeds}
+    assert "classes" not in facts
+    sheet = np.asarray(Image.open(result.path / "interpolations.png"))
+    assert sheet.shape == (6 * 34 - 2, 9 * 34 - 2, 3)
+    pictures = generate(checkpoint, range(5, 17))
+    for row in range(6):
+        strip = sheet[34 * row : 34 * row + 32]
+        np.testing.assert_array_equal(strip[:, :32], pictures[2 * row])
+        np.testing.assert_array_equal(strip[:, -32:], pictures[2 * row + 1])
+        assert len({strip[:, 34 * column : 34 * column + 32].tobytes() for column in range(9)}) == 9
+
+
+def test_a_run_without_a_description_of_its_networks_gets_one(checkpoint: Checkpoint) -> None:
+    """Sampling a run of an earlier version writes networks.json, also where the samples are there already."""
+    sample(CONFIG, checkpoint)
+    path = checkpoint.run_dir / "networks.json"
+    before = path.read_bytes()
+    path.unlink()
+    sample(CONFIG, checkpoint)
+    assert path.read_bytes() == before
+    assert [layer["name"] for layer in json.loads(before)["generator"]["layers"]][-1] == "image"
 
 
 def test_the_same_samples_are_not_made_twice(checkpoint: Checkpoint) -> None:

@@ -138,6 +138,11 @@ def test_a_run_is_seen_in_pictures(uninterrupted: Path) -> None:
     assert steps["weights/generator/project/kernel"] == steps["gradients/generator/project/kernel"] == [0, 80, 160, 240]
     assert steps["gradient_norm_d"] == [32, 64, 96, 128, 160, 192, 224, 240]
     noted = json.loads((uninterrupted / "training.json").read_text())
+    networks = json.loads((uninterrupted / "networks.json").read_text())
+    assert {name: network["layers"][-1]["output"] for name, network in networks.items()} == {
+        "generator": [32, 32, 3],
+        "discriminator": [1],
+    }
     assert (noted["device"], noted["precision"]) == ("CPU", "float32")
 
 
