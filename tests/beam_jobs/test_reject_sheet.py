@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from beam_jobs.books import Rejected
-from beam_jobs.pixels.decoding import Reject
+from beam_jobs.pixels.decoding import Reject, quiet_pillow
 from beam_jobs.pixels.thumbnails import SHOWN_REASONS, thumbnail
 from beam_jobs.preprocess import prepare
 from beam_jobs.reject_sheet import choose
@@ -178,3 +179,22 @@ def test_reasons_take_turns() -> None:
     chosen = choose(every[::-1])
     assert [one.reason for one in chosen] == [reason for reason in SHOWN_REASONS for _ in range(3)]
     assert len(choose([*blurry, *some("damaged", 1)])) == 9
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])
+def test_any_damage_gives_a_tile_or_none(kind: str) -> None:
+    """Changed and missing bytes raise nothing; what is seen is the same every time."""
+    quiet_pillow()
+    rng, whole, shown = random.Random(kind), encode(scene(40, 30), kind), 0
+    for _ in range(60):
+        data = bytearray(whole)
+        for _ in range(rng.randint(1, 4)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        broken = bytes(data[: rng.randrange(len(data))] if rng.random() < 0.5 else data)
+        tiles = [thumbnail(broken, "damaged", MAX_PIXELS) for _ in range(2)]
+        assert [tile is None for tile in tiles] in ([True, True], [False, False])
+        if tiles[0] is not None and tiles[1] is not None:
+            assert (tiles[0].shape, tiles[0].dtype) == ((64, 64, 3), np.uint8)
+            np.testing.assert_array_equal(*tiles)
+            shown += 1
+    assert shown > 5
