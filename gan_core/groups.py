@@ -31,16 +31,9 @@ def groups(condition: Condition, values: Values) -> dict[str, Indices]:
     if values.ndim != 2 or values.shape[1] != columns:
         raise ValueError(f"values must be [N, {columns}] for this condition, got {list(values.shape)}")
     return {
-        name_of(condition, row): np.flatnonzero((values == np.array(row)).all(axis=1)).astype(np.int64)
+        condition.name_of(row): np.flatnonzero((values == np.array(row)).all(axis=1)).astype(np.int64)
         for row in condition.rows
     }
-
-
-def name_of(condition: Condition, row: tuple[int, ...]) -> str:
-    """Return what a row of a condition is called: its class, or its attributes as `--attributes` takes them."""
-    if condition.kind == LABEL:
-        return condition.names[row[0]]
-    return ",".join(f"{name}={value}" for name, value in zip(condition.names, row, strict=True))
 
 
 def rows_of(kind: str, conditions: npt.NDArray[np.float32]) -> Values:

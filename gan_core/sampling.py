@@ -71,7 +71,14 @@ def generate(checkpoint: Checkpoint, seeds: range, *, batch_size: int = 256) -> 
 
     Of a conditional one, each picture has the condition that belongs to its seed: see `Condition.drawn`.
     """
-    return np.concatenate(list(_Artist(checkpoint).batches(seeds, load_condition(checkpoint), batch_size)))
+    return np.concatenate(list(batches(checkpoint, seeds, load_condition(checkpoint), batch_size=batch_size)))
+
+
+def batches(
+    checkpoint: Checkpoint, seeds: range, condition: Condition | None, *, batch_size: int = 256
+) -> Iterator[Images]:
+    """Yield what `generate` returns, uint8 [up to batch_size, H, W, C], of the given condition."""
+    return _Artist(checkpoint).batches(seeds, condition, batch_size)
 
 
 def latents(seeds: range, latent_size: int) -> npt.NDArray[np.float32]:

@@ -122,9 +122,9 @@ class Collection:
         )
 
     def _generated(self) -> Iterator[Images]:
-        from gan_core import sampling
+        from gan_core.sampling import batches  # needs TensorFlow
 
-        return sampling.batches(self._checkpoint, self.seeds, self.condition)
+        return batches(self._checkpoint, self.seeds, self.condition)
 
 
 def asked_by(condition: Condition) -> tuple[str, ...]:
