@@ -76,7 +76,7 @@ TOOLS = {"faceloom": faceloom, "torch-fidelity": torch_fidelity, "prdc": prdc}
 
 
 def main() -> None:
-    """Read tool, task, count, dimensions and the limit of memory in GiB; print seconds, MiB before and at most, value."""
+    """Read tool, task, count, dimensions, limit of memory in GiB; print seconds, MiB before and at most, value."""
     tool, task, count, dimensions, limit_gib = sys.argv[1:]
     limit = int(float(limit_gib) * 2**30)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
