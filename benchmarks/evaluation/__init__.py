@@ -1,1 +1,1 @@
-"""Scores against their peers: how fast features are extracted."""
+"""How fast scores are computed, against the tools that others use."""

@@ -47,7 +47,7 @@ class Metric:
             return key, self.title
         if facts.is_published and self.plain[0]:
             return self.plain
-        return key, f"{self.title}, {facts.title}"
+        return key, f"{self.title} ({facts.name})"
 
 
 METRICS: dict[str, Metric] = {

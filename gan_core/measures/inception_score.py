@@ -1,12 +1,13 @@
 """Inception Score: how sure a classifier is of each picture, and how many classes all of them have.
 
-Salimans et al. 2016, "Improved Techniques for Training GANs", section 4, arXiv:1606.03498: exp of the mean KL divergence
-between the classes of a picture and those of the set; the mean over 10 parts. It does not look at real pictures, and it
-grows with N.
+Salimans et al. 2016, "Improved Techniques for Training GANs", section 4, arXiv:1606.03498: exp of the mean KL
+divergence between the classes of a picture and those of the set; the mean over 10 parts. It does not look at real
+pictures, and it grows with N.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -53,7 +54,7 @@ def inception_score(logits: Features, *, splits: int = SPLITS, seed: int = SEED)
     shuffled = logits[np.random.RandomState(seed).permutation(count)].astype(np.float64)
     bounds = [i * count // splits for i in range(splits + 1)]
     scores, variances = [], []
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in itertools.pairwise(bounds):
         divergences = _divergences(shuffled[start:stop])
         score = float(np.exp(divergences.mean()))
         scores.append(score)

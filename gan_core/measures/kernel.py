@@ -66,7 +66,7 @@ def kernel_distance(
         tick: called after each subset.
 
     Returns:
-        See `KernelDistance`. Memory: three matrices of subset_size^2 float64, and the vectors of a subset.
+        See `KernelDistance`. Memory: two matrices of subset_size^2 float64, and the vectors of a subset.
 
     Raises:
         DataError: not finite, fewer than 2, or of different lengths.
@@ -75,11 +75,13 @@ def kernel_distance(
     size = min(subset_size, len(real), len(fake))
     random = np.random.RandomState(seed)
     whole = size == len(real) == len(fake)  # all subsets are the same
+    unit = 1.0 / np.sqrt(real.shape[1])
+    room = _Room(size)
     found = []
     for done in range(1, (1 if whole else subsets) + 1):
-        generated = fake[random.choice(len(fake), size, replace=False)].astype(np.float64)
-        reference = real[random.choice(len(real), size, replace=False)].astype(np.float64)
-        found.append(_subset(reference, generated, share=size / len(real)))
+        generated = fake[random.choice(len(fake), size, replace=False)] * np.float64(unit)
+        reference = real[random.choice(len(real), size, replace=False)] * np.float64(unit)
+        found.append(_subset(reference, generated, room, share=size / len(real)))
         tick(done, 1 if whole else subsets)
     distances, influences, pairs = (np.array(column) for column in zip(*found, strict=True))
     deviation = float(distances.std())
@@ -90,31 +92,39 @@ def kernel_distance(
     return KernelDistance(float(distances.mean()), float(np.sqrt(variance)), deviation, size, subsets)
 
 
-def _subset(real: Floats, fake: Floats, share: float) -> _Subset:
-    """Return what one subset says; `share` is the part of all real vectors that it has."""
+class _Room:
+    """Two matrices that every kernel is computed in: fresh memory for each costs as much as the product."""
+
+    def __init__(self, size: int) -> None:
+        self._base = np.empty((size, size))
+        self._cubed = np.empty((size, size))
+
+    def kernel(self, a: Floats, b: Floats) -> Floats:
+        """Return (a_i.b_j + 1)^3 as [len(a), len(b)], until the next call. Of one array with itself: half the work."""
+        np.matmul(a, b.T, out=self._base)
+        self._base += 1.0
+        np.square(self._base, out=self._cubed)
+        self._cubed *= self._base
+        return self._cubed
+
+
+def _subset(real: Floats, fake: Floats, room: _Room, share: float) -> _Subset:
+    """Return what one subset of vectors, over the root of D, says; `share` is the part of all real ones that it has."""
     size = len(real)
-    among_real, among_fake, across = _kernel(real, real), _kernel(fake, fake), _kernel(fake, real)
-    real_sum = float(among_real.sum() - np.trace(among_real))
-    diagonal = np.diagonal(among_fake)
-    rows = (among_fake.sum(axis=1) - diagonal) / (size - 1)
-    to_real, from_real = across.mean(axis=1), across.mean(axis=0)
-    distance = real_sum / (size * (size - 1)) + float(rows.mean()) - 2.0 * float(across.mean())
+    kernel = room.kernel(real, real)
+    among_real = float(kernel.sum() - np.trace(kernel)) / (size * (size - 1))
+    kernel = room.kernel(fake, fake)
+    diagonal = np.diagonal(kernel).copy()
+    rows = (kernel.sum(axis=1) - diagonal) / (size - 1)
+    squares = (float(np.vdot(kernel, kernel)) - float(diagonal @ diagonal)) / (size * (size - 1))
+    kernel = room.kernel(fake, real)
+    to_real, from_real = kernel.mean(axis=1), kernel.mean(axis=0)
+    across_squares = float(np.vdot(kernel, kernel)) / size**2
+    distance = among_real + float(rows.mean()) - 2.0 * float(to_real.mean())
+    influence = 4.0 * float((rows - to_real).var(ddof=1))
     if size < 4:
-        return _Subset(distance, float(np.var(2.0 * (rows - to_real), ddof=1)), 0.0)
-    squares = (float(np.vdot(among_fake, among_fake)) - float(diagonal @ diagonal)) / (size * (size - 1))
+        return _Subset(distance, influence, 0.0)
     corrected = 1.0 - 2.0 / size
     pairs = (squares - float(rows.mean()) ** 2 - 2.0 * float(rows.var(ddof=1))) / corrected
-    cross = float(np.vdot(across, across)) / size**2 - float(across.mean()) ** 2
-    cross = (cross - float(to_real.var(ddof=1)) - float(from_real.var(ddof=1))) / corrected
-    influence = 4.0 * float((rows - to_real).var(ddof=1))
-    return _Subset(distance, influence - 4.0 * (pairs + (1.0 - share) * cross) / size, pairs)
-
-
-def _kernel(a: Floats, b: Floats) -> Floats:
-    """Return (a_i.b_j / D + 1)^3 as [len(a), len(b)]. Of one array with itself, the product is done by halves."""
-    base = a @ b.T
-    base /= a.shape[1]
-    base += 1.0
-    cubed = np.square(base)
-    cubed *= base
-    return np.asarray(cubed)
+    cross = across_squares - float(to_real.mean()) ** 2 - float(to_real.var(ddof=1)) - float(from_real.var(ddof=1))
+    return _Subset(distance, influence - 4.0 * (pairs + (1.0 - share) * cross / corrected) / size, pairs)

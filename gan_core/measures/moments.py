@@ -38,7 +38,7 @@ class Moments:
         dimensions = len(self.mean)
         if self.count > dimensions:
             try:
-                return np.linalg.cholesky(self.covariance, upper=True)
+                return np.asarray(np.linalg.cholesky(self.covariance, upper=True), np.float64)
             except np.linalg.LinAlgError:
                 pass
         values, vectors = np.linalg.eigh(self.covariance)

@@ -139,7 +139,7 @@ class Block:
         ours, others = self._row_squares, self._column_squares
         if not of_rows:
             ours, others = others, ours
-        return self._rounding * (ours + others.max()) + _SMALLEST
+        return np.asarray(self._rounding * (ours + others.max()) + _SMALLEST)
 
     def _in_double(self) -> Floats:
         if self._precise is None:

@@ -50,8 +50,8 @@ def test_errors_are_the_spread_of_independent_sets(name: str) -> None:
 def test_error_of_a_mean() -> None:
     """For a mean the error by parts is about the deviation over the root of N."""
     numbers = np.random.default_rng(0).standard_normal(4000)
-    found = standard_error(lambda chosen: float(numbers[chosen].mean()), 4000, repeats=100)
-    assert found == pytest.approx(4000**-0.5, rel=0.15)
+    found = standard_error(lambda chosen: float(numbers[chosen].mean()), 4000, repeats=1000)
+    assert found == pytest.approx(4000**-0.5, rel=0.1)
 
 
 def test_parts_are_disjoint_and_of_one_size() -> None:
