@@ -13,7 +13,7 @@ def main() -> None:
     import tensorflow as tf
 
     from gan_core.extractors import inception_2015 as inception
-    from gan_core.extractors.inception_network import frozen, network
+    from gan_core.extractors.inception_network import compiled, network
     from gan_core.extractors.inception_weights import InceptionWeights
     from tests.random_inception import arrays
 
@@ -21,7 +21,7 @@ def main() -> None:
     inception.BATCH = given.batch
     weights = InceptionWeights(arrays(), is_published=False)
     facts = inception.facts_of(weights, inception.DEFAULT_RESIZING)
-    extractor = inception.Inception2015(frozen(network(weights.arrays)), facts)
+    extractor = inception.Inception2015(compiled(network(weights.arrays)), facts)
 
     def extract(images: turns.Images) -> None:
         extractor.extract(images)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NAME = "inception-2015"
 # The graph of 2015 resizes inside, this way: so were the FIDs of Heusel et al. and StyleGAN, and are torch-fidelity's.
 DEFAULT_RESIZING = "tensorflow"
-BATCH = 32  # 0.7 GB of activations at most; larger ones are no faster on a CPU
+BATCH = 32  # 0.4 GB of activations
 _NOTES = {
     "legacy": "published weights, resized as pytorch-fid does it: compares with its FIDs",
     "tensorflow": "published weights, resized by their graph: compares with torch-fidelity's and StyleGAN's FIDs",
@@ -41,10 +41,10 @@ def load(choice: Choice) -> Inception2015:
     resizing = choice.resizing or DEFAULT_RESIZING
     if resizing not in RESIZINGS:
         raise ConfigError(f"eval.resizing must be one of {', '.join(RESIZINGS)} for {NAME}, got '{resizing}'")
-    from gan_core.extractors.inception_network import frozen, network
+    from gan_core.extractors.inception_network import compiled, network
 
     weights = load_weights(choice)
-    return Inception2015(frozen(network(weights.arrays)), facts_of(weights, resizing))
+    return Inception2015(compiled(network(weights.arrays)), facts_of(weights, resizing))
 
 
 def facts_of(weights: InceptionWeights, resizing: str) -> Facts:

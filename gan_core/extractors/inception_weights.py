@@ -63,7 +63,7 @@ class InceptionWeights:
         digest = hashlib.sha256()
         for name, array in self.arrays.items():
             digest.update(f"{name} {array.shape}\n".encode())
-            digest.update(memoryview(np.ascontiguousarray(array, "<f4")))
+            digest.update(array.astype("<f4").tobytes())
         return digest.hexdigest()
 
 

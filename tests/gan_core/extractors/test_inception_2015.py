@@ -22,10 +22,10 @@ Make = Callable[[str], Inception2015]
 @pytest.fixture(scope="module")
 def make() -> Make:
     """Return the extractor with random weights after a resizing; the network is made once."""
-    from gan_core.extractors.inception_network import frozen, network
+    from gan_core.extractors.inception_network import compiled, network
 
     weights = InceptionWeights(arrays(), is_published=False)
-    run = frozen(network(weights.arrays))
+    run = compiled(network(weights.arrays))
     return lambda resizing: Inception2015(run, facts_of(weights, resizing))
 
 
