@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PRESET ?= quickstart
 READY := $(VENV)/.ready
 
-.PHONY: run test lint setup wheel-test flink-test storage-test lock clean
+.PHONY: run test lint setup wheel-test flink-test storage-test parity lock clean
 
 run: $(READY)
 	$(BIN)/faceloom run $(PRESET)
@@ -61,6 +61,18 @@ $(STORAGE_READY): $(READY)
 	if command -v go >/dev/null; then \
 		GOBIN=$$(realpath $(STORAGE)/bin) go install github.com/versity/versitygw/cmd/versitygw@v1.8.0 && \
 		GOBIN=$$(realpath $(STORAGE)/bin) go install github.com/fsouza/fake-gcs-server@v1.56.1; fi
+	@touch $@
+
+# The measures against the tools that others use, in an environment of its own; WRITE=1 keeps their values as the golden ones
+# of `make test`. About 5 GB of PyTorch, and then a minute.
+PARITY := $(VENV)/parity
+PARITY_READY := $(PARITY)/.ready
+parity: $(PARITY_READY)
+	$(PARITY)/bin/python -m tests.parity.run $(if $(WRITE),--write)
+
+$(PARITY_READY): $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(PARITY)
+	$(BIN)/uv pip install --quiet --python $(PARITY)/bin/python torch-fidelity==0.4.0 prdc==0.2 scipy torch
 	@touch $@
 
 # Only when a bound in pyproject.toml changes: resolves again for every supported Python.

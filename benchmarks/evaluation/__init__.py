@@ -1,0 +1,1 @@
+"""How fast scores are computed, against the tools that others use."""

@@ -72,8 +72,9 @@ class FrechetReference:
         centred, has the influence 2 x.(m - m_real) + x.x - x.(T x). One decomposition more, no repeats. A bootstrap
         would be wrong here: its repeated vectors shrink the covariance, which adds a bias of the size of FID's own.
 
-        The error is that of the distance at this N, bias included, not of how far it is from the limit. It was held
-        against the spread of independent sets, see tests/gan_core/measures/test_errors.py.
+        The error is that of the distance at this N, bias included, not of how far it is from the limit. Against the
+        spread of independent sets (N = 200 to 2000, D = 64 and 256) it is right to a fifth, and up to a third too large
+        where both sets have one distribution and the distance is nothing but bias.
 
         Raises:
             DataError: not finite, fewer than 2, or of another length.
@@ -130,7 +131,7 @@ def frechet_infinity(
 
     Chong & Forsyth 2020, "Effectively Unbiased FID and Inception Score", section 4, arXiv:1911.07023: a straight line
     through the distances of random subsets over 1/N, at 15 sizes in equal steps up to N. They begin at N / 10; here at
-    D + 1 where that is more, as the line is bent below, but at N / 2 at most. With N below about 2 D the result is
+    2 D where that is more, as the line is bent below, but at N / 2 at most. With N below about 4 D the result is
     between the distance and its limit, not at the limit.
 
     Args:
@@ -157,7 +158,7 @@ def frechet_infinity(
 
 def subset_sizes(count: int, dimensions: int) -> list[int]:
     """Return the sizes of the subsets for N vectors of length D, ascending, N last: 15, or fewer where N is small."""
-    smallest = max(2, count // _SMALLEST_SHARE, min(count // 2, dimensions + 1))
+    smallest = max(2, count // _SMALLEST_SHARE, min(count // 2, 2 * dimensions))
     return sorted({int(size) for size in np.linspace(smallest, count, SIZES)})
 
 

@@ -3,8 +3,8 @@
 One matrix product gives a block, |a|^2 + |b|^2 - 2 a.b, in float32 and about a common centre. Its rounding has a bound;
 whatever a comparison could get wrong by it is computed again as a sum of squared differences in float64. So the answers
 are those of float64 at the price of float32, equal vectors are at distance 0 exactly, and d(a, b) = d(b, a) to the last
-bit. Where so many pairs are within rounding that this would not pay, as in a collapsed set, a product in float64 decides,
-and what is 0 up to its rounding is 0.
+bit. Where so many pairs are within rounding that this would not pay, as in a large collapsed set, a product in float64
+decides, and what is 0 up to its rounding is 0.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROWS, COLUMNS = 4096, 2048  # of a block: 34 MB of float32
 _ITSELF = np.float32(1e30)  # the distance of a vector to itself, where that does not count
 _LARGEST = np.float32(1e29)
 _SMALLEST = np.float32(1e-30)
-_DENSE = 32  # more than one pair of so many to compute again, and float64 for the whole block is cheaper
+_DENSE = 1 << 28  # differences to compute again, a second's work; for more, float64 for the whole block is cheaper
 
 Booleans = npt.NDArray[np.bool_]
 Singles = npt.NDArray[np.float32]
@@ -35,10 +35,13 @@ class _Scale:
     unit: float
 
     @classmethod
-    def of(cls, features: Features) -> _Scale:
-        centre = features.mean(axis=0, dtype=np.float64)
-        total = sum(float(np.square(block - centre).sum()) for _, block in row_blocks(features))
-        return cls(centre, float(np.sqrt(total / len(features))) or 1.0)
+    def of(cls, first: Features, second: Features) -> _Scale:
+        centre = second.mean(axis=0, dtype=np.float64)
+        spreads = [0.0]
+        for features in (first, second) if first is not second else (second,):
+            total = sum(float(np.square(block - centre).sum()) for _, block in row_blocks(features))
+            spreads.append(float(np.sqrt(total / len(features))))
+        return cls(centre, max(spreads) or 1.0)
 
     def applied(self, rows: Features) -> tuple[Singles, Singles]:
         """Return the rows in this scale, and their squared lengths."""
@@ -121,7 +124,7 @@ class Block:
 
     def exact(self, i: Integers, j: Integers) -> Floats:
         """Return the squared distances of pairs (i, j) of this block in float64."""
-        if len(i) > self.squared.size // _DENSE + len(self.squared):
+        if len(i) * self._first.shape[1] > _DENSE:
             return np.asarray(self._in_double()[i, j])
         found = np.empty(len(i))
         at_once = max(1, BLOCK_BYTES // (32 * self._first.shape[1]))
@@ -158,7 +161,7 @@ def blocks(first: Features, second: Features, *, itself: bool = False, tick: Tic
         itself: both are one set, and a vector is not its own neighbour.
         tick: called after each block.
     """
-    scale = _Scale.of(second)
+    scale = _Scale.of(first, second)
     total = -(-len(first) // ROWS) * -(-len(second) // COLUMNS)
     done = 0
     for top in range(0, len(first), ROWS):
