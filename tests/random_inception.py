@@ -1,4 +1,4 @@
-"""Weights for the Inception-v3 of 2015 and pictures for it, both from seeds: what ours and its peers are compared on."""
+"""Weights for the Inception-v3 of 2015 and pictures for it, both from seeds: on these ours and its peers meet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIDES = (28, 32, 64, 128, 256, 400)
 
 
 def arrays(seed: int = 2015) -> dict[str, npt.NDArray[np.float32]]:
-    """Return weights under which activations neither vanish nor explode, with statistics of a trained network's size."""
+    """Return weights under which activations neither vanish nor explode, with statistics as trained networks have."""
     rng = np.random.default_rng(seed)
     made = {}
     for name, shape in tensors():

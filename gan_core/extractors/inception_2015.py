@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from gan_core.extractors.inception_network import Network
 
 NAME = "inception-2015"
-# The graph of 2015 resizes inside, this way: the FIDs of Heusel et al. and StyleGAN are so, and those of torch-fidelity.
+# The graph of 2015 resizes inside, this way: so were the FIDs of Heusel et al. and StyleGAN, and are torch-fidelity's.
 DEFAULT_RESIZING = "tensorflow"
-BATCH = 32  # 0.7 GB of activations at most; larger ones are no faster on a CPU
+BATCH = 32  # 0.4 GB of activations
 _NOTES = {
-    "legacy": "resized as pytorch-fid does it: compares with its FIDs",
-    "tensorflow": "resized as the graph of 2015 does it: compares with FIDs of torch-fidelity and StyleGAN",
-    "clean": "resized as clean-fid does it: compares with its FIDs",
+    "legacy": "published weights, resized as pytorch-fid does it: compares with its FIDs",
+    "tensorflow": "published weights, resized by their graph: compares with torch-fidelity's and StyleGAN's FIDs",
+    "clean": "published weights, resized as clean-fid does it: compares with its FIDs",
 }
 
 
@@ -41,28 +41,34 @@ def load(choice: Choice) -> Inception2015:
     resizing = choice.resizing or DEFAULT_RESIZING
     if resizing not in RESIZINGS:
         raise ConfigError(f"eval.resizing must be one of {', '.join(RESIZINGS)} for {NAME}, got '{resizing}'")
-    return Inception2015(load_weights(choice), resizing)
+    from gan_core.extractors.inception_network import compiled, network
+
+    weights = load_weights(choice)
+    return Inception2015(compiled(network(weights.arrays)), facts_of(weights, resizing))
+
+
+def facts_of(weights: InceptionWeights, resizing: str) -> Facts:
+    """Return what features by these weights, after this resizing, depend on."""
+    compares = _NOTES[resizing] if weights.is_published else "other weights than the published: compares with no FID"
+    return Facts(
+        name=NAME,
+        title="Inception-v3 (2015)",
+        weights=weights.digest,
+        resizing=resizing,
+        side=inception.SIDE,
+        dimensions=inception.FEATURES,
+        classes=inception.CLASSES,
+        is_published=weights.is_published,
+        note=compares,
+    )
 
 
 class Inception2015:
-    """The network, its weights and a resizing."""
+    """The network with its weights, and what is known of them."""
 
-    def __init__(self, weights: InceptionWeights, resizing: str = DEFAULT_RESIZING) -> None:
-        from gan_core.extractors.inception_network import frozen, network
-
-        self._network: Network = frozen(network(weights.arrays))
-        origin = "the published weights" if weights.is_published else "other weights than the published ones"
-        self._facts = Facts(
-            name=NAME,
-            title="Inception-v3 (2015)",
-            weights=weights.digest,
-            resizing=resizing,
-            side=inception.SIDE,
-            dimensions=inception.FEATURES,
-            classes=inception.CLASSES,
-            is_published=weights.is_published,
-            note=f"{origin}, {_NOTES[resizing]}",
-        )
+    def __init__(self, network: Network, facts: Facts) -> None:
+        self._network = network
+        self._facts = facts
 
     @property
     def facts(self) -> Facts:

@@ -1,7 +1,8 @@
 """The weights of the Inception-v3 of 2015: which files have them, where they come from, which are the published ones.
 
-Three files have the same numbers: the state dicts of pytorch-fid and torch-fidelity, which are one file under two names, and
-TensorFlow's frozen graph of 2015, from which that was made (torch-fidelity's util_convert_inception_weights.py).
+Three files have the same numbers: the state dicts of pytorch-fid and torch-fidelity, which are one file under two
+names, and TensorFlow's frozen graph of 2015, from which it was made (torch-fidelity's
+util_convert_inception_weights.py).
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class InceptionWeights:
         digest = hashlib.sha256()
         for name, array in self.arrays.items():
             digest.update(f"{name} {array.shape}\n".encode())
-            digest.update(np.ascontiguousarray(array, "<f4"))
+            digest.update(array.astype("<f4").tobytes())
         return digest.hexdigest()
 
 

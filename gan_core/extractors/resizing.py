@@ -3,8 +3,8 @@
 Each of them is linear in the pixels and treats height and width alike, so each is two products of matrices.
 
     legacy      pytorch-fid: `torch.nn.functional.interpolate`, bilinear between centres of pixels, not antialiased
-    tensorflow  TensorFlow 1's `resize_bilinear`, as in the graph of 2015, torch-fidelity and StyleGAN's metrics: bilinear
-                between upper left corners of pixels, not antialiased
+    tensorflow  TensorFlow 1's `resize_bilinear`, as in the graph of 2015, torch-fidelity and StyleGAN's metrics:
+                bilinear between upper left corners of pixels, not antialiased
     clean       clean-fid (Parmar et al., arXiv:2104.11222): Pillow's bicubic, antialiased, in float, clipped
 """
 

@@ -160,10 +160,10 @@ def _from_zip(data: bytes) -> State:
             if f"{folder}byteorder" in archive.namelist() and _entry(archive, f"{folder}byteorder", 20) != b"little":
                 raise Refused("it is of a machine with another byte order")
             tensors = _tensors(_StateMachine(_entry(archive, pickles[0], _MAX_PICKLE_BYTES)).run())
-            return {
-                name: tensor.array(_entry(archive, f"{folder}data/{tensor.storage.key}", len(data)))
-                for name, tensor in tensors.items()
-            }
+            # Once each: a small file may have many tensors of one large storage.
+            keys = {tensor.storage.key for tensor in tensors.values()}
+            raws = {key: _entry(archive, f"{folder}data/{key}", len(data)) for key in keys}
+            return {name: tensor.array(raws[tensor.storage.key]) for name, tensor in tensors.items()}
     except _BROKEN_ZIP as error:
         raise Refused(f"its archive is damaged ({type(error).__name__})") from None
 

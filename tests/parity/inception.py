@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +70,12 @@ def apart_by(ours: Any, theirs: Any) -> float:
 
 
 def golden(folder: Path) -> dict[str, Any]:
-    """Return what the golden file holds: the peers' numbers, and the digest of the weights."""
+    """Return what the golden file holds: the peers' numbers, the digest of the weights, small files of torch.save."""
     with np.load(folder / "peers.npz") as peers:
         numbers = {name: sampled(array) for name, array in sorted(peers.items())}
     weights = load_weights(Choice(name="inception-2015", weights=str(folder / "zip.pth")))
-    return {"weights": weights.digest, "numbers": numbers}
+    saved = {form: b64encode((folder / f"small.{form}.pth").read_bytes()).decode() for form in ("zip", "stream")}
+    return {"weights": weights.digest, "numbers": numbers, "saved": saved}
 
 
 def main() -> int:

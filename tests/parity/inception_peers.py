@@ -1,4 +1,4 @@
-"""What pytorch-fid, torch-fidelity and clean-fid make of weights and pictures. Runs in their Python, which has no faceloom.
+"""What pytorch-fid, torch-fidelity and clean-fid make of weights and pictures; runs in their Python.
 
     python inception_peers.py FOLDER
 
@@ -70,6 +70,22 @@ def main(folder: Path) -> None:
                 features, logits = fidelity(images)
                 found[f"torch-fidelity/{name}"], found[f"logits/{name}"] = features.numpy(), logits.numpy()
     np.savez(folder / "peers.npz", **found)
+    small = small_state()
+    torch.save(small, folder / "small.zip.pth")
+    torch.save(small, folder / "small.stream.pth", _use_new_zipfile_serialization=False)
+
+
+def small_state() -> Any:
+    """Return a state dict of a module, with two views of one storage, one of them not in C's order."""
+    module = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
+    whole = torch.arange(12, dtype=torch.float32).reshape(3, 4) / 8
+    with torch.no_grad():
+        for number, tensor in enumerate(module.state_dict().values()):
+            tensor.fill_(number)
+    state = module.state_dict()
+    state["turned"], state["part"], state["none"] = whole.T, whole[1:, 1:3], torch.zeros(0, 3)
+    state["parameter"] = torch.nn.Parameter(torch.tensor([1.5, -2.5]))
+    return state
 
 
 if __name__ == "__main__":

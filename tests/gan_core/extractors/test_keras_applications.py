@@ -19,8 +19,13 @@ MobileNet = keras.applications.MobileNet
 
 def test_features_are_those_of_keras_own_pooling(tmp_path: Path) -> None:
     """With weights from a file: pooled features as Keras makes them, logits that its softmax turns into its classes."""
-    keras.utils.set_random_seed(3)
     network = MobileNet(weights=None)
+    random = np.random.default_rng(3)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
+            weight = layer.weights[0]
+            inputs = np.prod(weight.shape[:-1]) if isinstance(layer, keras.layers.Conv2D) else 9
+            weight.assign(random.standard_normal(weight.shape) * np.sqrt(2 / inputs))  # activations keep their size
     path = tmp_path / "random.weights.h5"
     network.save_weights(path)
     extractor = open_extractor(Choice(name="keras:MobileNet", weights=str(path)))
@@ -30,14 +35,15 @@ def test_features_are_those_of_keras_own_pooling(tmp_path: Path) -> None:
     assert facts.weights == keras_applications.digest_of_weights(network)
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
     pixels = keras.applications.mobilenet.preprocess_input(resize(images, "clean", 224))
-    pooled = keras.Model(network.inputs, network.get_layer("global_average_pooling2d").output)
+    pooled = keras.Model(network.inputs[0], network.get_layer("global_average_pooling2d").output)
     found = extractor.extract(images)
-    np.testing.assert_allclose(found.features, np.asarray(pooled(pixels)).reshape(3, 1024), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found.features, np.asarray(pooled(pixels)).reshape(3, 1024), rtol=0, atol=1e-4)
     assert found.logits is not None
     np.testing.assert_allclose(keras.ops.softmax(found.logits), network(pixels), rtol=0, atol=1e-6)
     grey = extractor.extract(images[..., :1]).features
-    assert np.array_equal(grey, extractor.extract(np.repeat(images[..., :1], 3, axis=3)).features)
-    assert (found.features.dtype, found.features.std() > 0) == (np.float32, True)
+    in_colour = extractor.extract(np.repeat(images[..., :1], 3, axis=3)).features
+    np.testing.assert_allclose(grey, in_colour, rtol=0, atol=1e-4)
+    assert (found.features.dtype, found.features.std(axis=0).mean() > 0.01) == (np.float32, True)
 
     network.layers[1].kernel.assign(network.layers[1].kernel + 1e-6)
     assert keras_applications.digest_of_weights(network) != facts.weights
