@@ -33,6 +33,8 @@ NEEDS_TENSORFLOW = {
     "gan_core.distribution",
     "gan_core.events",
     "gan_core.extractors.inception_network",
+    "gan_core.extractors.keras_applications",
+    "gan_core.extractors.keras_file",
     "gan_core.features",
     "gan_core.feed",
     "gan_core.gan",

@@ -1,1 +1,1 @@
-"""How fast scores are computed, against the tools that others use."""
+"""Scores against their peers, how fast they are computed, and whether they put faces in order."""

@@ -9,18 +9,20 @@ What a picture becomes, 560 numbers:
 
 Structure is the modulus of complex Morlet wavelets, once and twice applied: Bruna and Mallat 2013, "Invariant
 Scattering Convolution Networks", arXiv:1203.1513. Here it stays on a coarse grid, because a face is one by where its
-parts are, and is compressed by a logarithm. Octaves are counted from the picture's finest one down, those that a small
+parts are, and is compressed by a logarithm. Octaves are counted from the picture's finest one down; those that a small
 picture lacks are 0. A picture keeps its size: blur and noise at the finest octave are what resizing would hide.
 
-Why this and not a network with random weights (Naeem et al. 2020, arXiv:2002.09797, section 3.3): nothing depends on a
-seed, each number has a meaning, and distances rise with blur, noise and shuffling, and fall while a generator is
-trained; benchmarks/evaluation/RANKS.md has the figures. What it cannot: tell what a picture shows. It knows of no eyes, so
-that two sets can agree in it that a person, or a network trained on objects, would tell apart.
+Why this and not a network with random weights (Naeem et al. 2020, arXiv:2002.09797, section 3.3): each number has a
+meaning, none depends on a seed, and distances rise with blur, noise and shuffling and fall while a generator is
+trained (benchmarks/evaluation/RANKS.md). A VGG-like network of five random 3x3 convolutions
+found blurred faces farther from real ones than shuffled ones. What it cannot: tell what a picture shows. Two sets can agree in
+texture, colour and composition that a person would tell apart.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +40,7 @@ _BRIGHTNESS_GRID, _COLOUR_GRID, _STRUCTURE_GRID = 8, 4, 4
 _FREQUENCY = 0.6 * np.pi  # radians a pixel: the middle of the upper octave
 _SIGMA = 1.6  # pixels, of the wavelet's envelope
 _RADIUS = 5  # pixels: three sigmas
-_HALVING = np.array([1, 4, 6, 4, 1]) / 16
+_HALVING = tuple(np.float32(weight / 16) for weight in (1, 4, 6, 4, 1))
 _BRIGHTNESS_SCALE, _COLOUR_SCALE = 64.0, 16.0  # grey levels: about one standard deviation in photographs
 _FIRST_FLOOR, _SECOND_FLOOR = (
     4.0,
@@ -74,7 +76,7 @@ class Embedded:
                 _FREQUENCY,
                 _SIGMA,
                 _RADIUS,
-                _HALVING.tolist(),
+                [float(weight) for weight in _HALVING],
                 _BRIGHTNESS_SCALE,
                 _COLOUR_SCALE,
                 _FIRST_FLOOR,
@@ -135,65 +137,88 @@ def _scattered(planes: Planes) -> tuple[Planes, Planes]:
         strength = _moduli(planes)
         first[:, octave] = _means(strength, grid)
         if side > SMALLEST:
-            halve = _halve(side)
-            second[:, octave] = _moduli(_between(halve, strength, halve)).mean(axis=(-2, -1))
-            planes = _between(halve, planes, halve)
+            second[:, octave] = _moduli(_halved(strength)).mean(axis=(-2, -1))
+            planes = _halved(planes)
         side, octave = side // 2, octave + 1
     return first, second
 
 
 def _moduli(planes: Planes) -> Planes:
-    """Return the modulus of planes [..., S, S] under each orientation's wavelet: [..., 4, S, S]."""
-    envelope, waves = _wavelets(planes.shape[-1])
-    smooth = _between(envelope, planes, envelope)
+    """Return the modulus of planes [..., S, S] under each orientation's wavelet: [..., 4, S, S].
+
+    A round envelope makes a wavelet the product of a line down and one across. Of the angles 0, 45, 90 and 135 degrees
+    those at 45 and 135 share their four products. The envelope, times the sum of the wavelet, is taken off, so that a
+    constant leaves nothing.
+    """
+    flat, slow, fast = (_line(part * _FREQUENCY) for part in (0.0, np.sqrt(0.5), 1.0))
+    smooth = _filtered(planes, flat, -2)
+    smooth_both = _filtered(smooth, flat, -1)
     found = np.empty((*planes.shape[:-2], ORIENTATIONS, *planes.shape[-2:]), np.float32)
-    for orientation, (even_down, odd_down, even_across, odd_across, mean) in enumerate(waves):
-        # The complex product by hand: half of the operands are real.
-        even_rows, odd_rows = even_down @ planes, odd_down @ planes
-        even = even_rows @ even_across.T - odd_rows @ odd_across.T - mean * smooth
-        odd = even_rows @ odd_across.T + odd_rows @ even_across.T
-        np.sqrt(even * even + odd * odd, out=found[..., orientation, :, :])
+
+    def put(orientation: int, even: Planes, odd: Planes, mean: float) -> None:
+        even = even - np.float32(mean) * smooth_both
+        found[..., orientation, :, :] = np.sqrt(even * even + odd * odd)
+
+    put(0, _filtered(smooth, fast, -1), _filtered(smooth, fast, -1, odd=True), fast.sum)
+    down, odd_down = (_filtered(planes, slow, -2, odd=odd) for odd in (False, True))
+    both, neither = _filtered(down, slow, -1), _filtered(odd_down, slow, -1, odd=True)
+    right, below = _filtered(down, slow, -1, odd=True), _filtered(odd_down, slow, -1)
+    put(1, both - neither, right + below, slow.sum**2)
+    down, odd_down = (_filtered(planes, fast, -2, odd=odd) for odd in (False, True))
+    put(2, _filtered(down, flat, -1), _filtered(odd_down, flat, -1), fast.sum)
+    put(3, both + neither, right - below, slow.sum**2)
     return found
 
 
-@lru_cache(maxsize=8)
-def _wavelets(side: int) -> tuple[Planes, list[tuple[Planes, Planes, Planes, Planes, np.float32]]]:
-    """Return the envelope, and for each orientation the even and odd wave down, those across, and their sum.
+class _Line(NamedTuple):
+    """A wave under its envelope, on one axis: weights at 0, 1, ... pixels, of its even and its odd half."""
 
-    The matrices [S, S] filter a line with mirrored ends. A round envelope makes wavelets products of two lines. The
-    envelope times that sum is taken off, so that a wavelet is blind to a constant.
-    """
-    places = np.arange(-_RADIUS, _RADIUS + 1)
+    even: tuple[float, ...]
+    odd: tuple[float, ...]
+    sum: float
+
+
+@lru_cache(maxsize=4)
+def _line(frequency: float) -> _Line:
+    """Return the line of a frequency in radians a pixel."""
+    places = np.arange(_RADIUS + 1)
     envelope = np.exp(-(places**2) / (2 * _SIGMA**2))
-    envelope /= envelope.sum()
-    waves = []
-    for angle in np.pi * np.arange(ORIENTATIONS) / ORIENTATIONS:
-        down, across = (envelope * np.exp(1j * _FREQUENCY * part * places) for part in (np.sin(angle), np.cos(angle)))
-        even_down, odd_down, even_across, odd_across = (
-            _mirrored(line, side) for line in (down.real, down.imag, across.real, across.imag)
-        )
-        mean = np.float32((down.sum() * across.sum()).real)
-        waves.append((even_down, odd_down, even_across, odd_across, mean))
-    return _mirrored(envelope, side), waves
+    envelope /= 2 * envelope.sum() - envelope[0]
+    even, odd = envelope * np.cos(frequency * places), envelope * np.sin(frequency * places)
+    return _Line(tuple(even.tolist()), tuple(odd.tolist()), float(2 * even.sum() - even[0]))
 
 
-@lru_cache(maxsize=8)
-def _halve(side: int) -> Planes:
-    """Return the matrix [S / 2, S] that smooths a line and keeps every second value."""
-    return np.ascontiguousarray(_mirrored(_HALVING, side)[::2])
+def _filtered(planes: Planes, line: _Line, axis: int, *, odd: bool = False) -> Planes:
+    """Return planes [..., S, S] correlated with a line along `axis`, mirrored about their end pixels.
+
+    Sums of shifted pictures, not products with matrices: a sum has one order on all machines, and needs no threads,
+    which on a busy machine wait for each other.
+    """
+    size, radius = planes.shape[axis], _RADIUS
+    widths = [(radius, radius) if each == planes.ndim + axis else (0, 0) for each in range(planes.ndim)]
+    padded = np.pad(planes, widths, mode="reflect")
+
+    def shifted(step: int) -> Planes:
+        part = slice(radius + step, radius + step + size)
+        return padded[..., part, :] if axis == -2 else padded[..., part]
+
+    total = np.zeros_like(planes) if odd else planes * np.float32(line.even[0])
+    for step in range(1, radius + 1):
+        pair = shifted(step) - shifted(-step) if odd else shifted(step) + shifted(-step)
+        pair *= np.float32((line.odd if odd else line.even)[step])
+        total += pair
+    return total
 
 
-def _mirrored(kernel: npt.NDArray[np.float64], side: int) -> Planes:
-    """Return the matrix [S, S] that correlates a line with `kernel`; the line is mirrored about its end pixels."""
-    radius = len(kernel) // 2
-    read = np.pad(np.eye(side), [(0, 0), (radius, radius)], mode="reflect")
-    lines = [read[:, start : start + len(kernel)] @ kernel for start in range(side)]
-    return np.stack(lines).astype(np.float32)
-
-
-def _between(down: Planes, planes: Planes, across: Planes) -> Planes:
-    """Return planes [..., S, S] filtered along both axes, by matrices [T, S]: [..., T, T]."""
-    return np.asarray(down @ planes @ across.T, np.float32)
+def _halved(planes: Planes) -> Planes:
+    """Return planes [..., S, S] at half the side: smoothed, and every second value kept. [..., S / 2, S / 2]."""
+    for axis in (-2, -1):
+        widths = [(2, 2) if each == planes.ndim + axis else (0, 0) for each in range(planes.ndim)]
+        padded = np.pad(planes, widths, mode="reflect")
+        parts = [slice(start, start + planes.shape[axis], 2) for start in range(5)]
+        shifted = [padded[..., part, :] if axis == -2 else padded[..., part] for part in parts]
+        planes = np.asarray(sum(weight * each for weight, each in zip(_HALVING, shifted, strict=True)), np.float32)
+    return planes
 
 
 def _means(planes: Planes, grid: int) -> Planes:

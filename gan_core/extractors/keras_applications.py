@@ -63,7 +63,7 @@ class KerasApplication:
 
     def __init__(self, name: str, network: Any, resizing: str, origin: str) -> None:
         self._preprocess = sys.modules[_constructor(name).__module__].preprocess_input
-        model = keras.Model(network.inputs, [_features_of(network), network.outputs[0]])
+        model = keras.Model(network.inputs[0], [_features_of(network), network.outputs[0]])
         side = network.input_shape[1] or _USUAL_SIDE
         signature = [tf.TensorSpec([None, side, side, 3], tf.float32)]
         self._forward = tf.function(lambda pixels: model(pixels, training=False), input_signature=signature)

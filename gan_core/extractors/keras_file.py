@@ -49,6 +49,16 @@ _REFUSED = (
     "IntegerLookup",
     "TextVectorization",
 )
+_UNNAMED = (
+    "Functional",
+    "Model",
+    "Sequential",
+    "__keras_tensor__",
+    "__tensor__",
+    "__numpy__",
+    "__ellipsis__",
+    "__slice__",
+)
 _CONFIG_BYTES = 64 << 20  # the largest of keras.applications has 2 MB
 
 
@@ -73,12 +83,12 @@ def _checked(model: Any, path: Path, declared: Declaration) -> Run:
     for name in declared.outputs:
         if name not in tensors:
             raise ConfigError(f"{declared.path} declares the output '{name}', {path} has layers {', '.join(tensors)}")
-    part = keras.Model(model.inputs, [tensors[name] for name in declared.outputs])
+    part = keras.Model(model.inputs[0], [tensors[name] for name in declared.outputs])
     signature = [tf.TensorSpec(wanted, tf.float32)]
     forward = tf.function(lambda pixels: part(pixels, training=False), input_signature=signature)
 
     def run(pixels: Pixels) -> list[Any]:
-        return [tensor.numpy() for tensor in forward(tf.constant(pixels))]
+        return [tensor.numpy() for tensor in keras.tree.flatten(forward(tf.constant(pixels)))]
 
     return run
 
@@ -116,12 +126,20 @@ def _foreign(node: Any) -> Iterator[str]:
         yield f"the layer {kind}"
     elif "class_name" in node and module is not None and module not in _MODULES:
         yield f"{kind} of {module}"
+    elif "class_name" in node and module is None and not _is_keras_own(str(kind)):
+        yield f"{kind}, which Keras does not have"
     elif kind == "function" and module != "keras.activations":
         yield f"the function {node.get('config')}"
     elif isinstance(node.get("registered_name"), str) and ">" in node["registered_name"]:
         yield f"the custom object {node['registered_name']}"
     for item in node.values():
         yield from _foreign(item)
+
+
+def _is_keras_own(kind: str) -> bool:
+    """Return whether a class without a module, as .h5 files have them, is one of Keras."""
+    packages = (keras.layers, keras.initializers, keras.regularizers, keras.constraints, keras.dtype_policies)
+    return kind in _UNNAMED or any(isinstance(getattr(package, kind, None), type) for package in packages)
 
 
 def _outside(weights: Any) -> Iterator[str]:

@@ -61,8 +61,9 @@ def test_a_picture_has_its_features_in_any_company(side: int) -> None:
 
 def test_exact_features_of_one_picture() -> None:
     """Every machine says the same, to the rounding of float32."""
-    vector = features(tiles(64, 3))[0]
-    assert vector[[0, 63, 64, 95, 96, 200, 351, 480, 500, 543]].round(3).tolist() == []
+    found = features(tiles(64, 3))[0, [0, 63, 64, 95, 96, 200, 351, 480, 500, 543]]
+    expected = [-0.410, -0.011, 0.139, 0.162, 0.631, 0.210, 0.018, 0.186, 0.160, 0.0]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=6e-4)
 
 
 def test_a_constant_picture_has_brightness_and_nothing_else() -> None:
@@ -98,7 +99,7 @@ def test_distances_rank_drawn_portraits() -> None:
 
     From one kind to the next the change of a pixel more than doubles.
     """
-    reference, others = portraits(0, 250), portraits(250, 250)
+    reference, others = portraits(0, 150), portraits(150, 150)
     chain = [blurred(others, 0.5), noisy(others, 24), shuffled(others, 4)]
     changes = [change(others, worse) for worse in chain]
     assert all(more > 2 * less for less, more in zip(changes, changes[1:], strict=False))
