@@ -1,0 +1,55 @@
+"""What a run's report says in tables: times of stages, configuration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from gan_core import lineage
+from gan_core.config import SECTIONS
+from gan_core.report.logs import Log, number
+
+_COSTS = ("images_per_second", "memory_peak_mib")
+
+
+def stage_times(log: Log) -> list[dict[str, Any]]:
+    """Return one row a stage, in order of appearance: name, started, runs, their seconds, last outcome.
+
+    `images_per_second` and `memory_peak_mib` are the last attempt's; NaN where it noted none.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for line in log.lines:
+        name = str(line.get("stage", "?"))
+        if name == "report":  # the page cannot tell how its own writing ends
+            continue
+        row = rows.setdefault(name, {"name": name, "seconds": 0.0, "runs": 0, "outcome": "", "started": ""})
+        outcome = str(line.get("outcome", ""))
+        if outcome == lineage.ALREADY_DONE and row["outcome"] == lineage.DONE:
+            continue
+        seconds = number(line, "seconds")
+        row["seconds"] += 0.0 if math.isnan(seconds) else seconds
+        row["runs"] += 1
+        row.update(outcome=outcome, started=str(line.get("started", "")))
+        row |= {key: number(line, key) for key in _COSTS}
+    return list(rows.values())
+
+
+def config_sections(saved: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return section -> rows of key, value, default and help; unknown keys have no default."""
+    sections: dict[str, list[dict[str, Any]]] = {}
+    for name, values in saved.items():
+        if isinstance(values, Mapping):
+            known = {field.name: field for field in fields(SECTIONS[name])} if name in SECTIONS else {}
+            sections[name] = [
+                {
+                    "key": key,
+                    "value": value,
+                    "default": known[key].default if key in known else None,
+                    "help": known[key].metadata["help"] if key in known else "",
+                    "changed": key not in known or value != known[key].default,
+                }
+                for key, value in values.items()
+            ]
+    return sections
