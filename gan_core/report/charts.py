@@ -1,4 +1,4 @@
-"""The logs of a run as Vega-Lite descriptions: each is drawn twice, still as SVG and, with JavaScript, to hover over."""
+"""The logs of a run as Vega-Lite descriptions: each is drawn still and, with JavaScript, live."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAX_POINTS = 200  # more than a curve of this width can show, and the page stay
 _DOTTED_POINTS = 24  # up to here each point gets a dot
 _TABLE_ROWS = 12
 _NOT_A_MEASURE = {"kimg", "images", "n", "seconds", "collapsed"}
-_BESIDE_A_MEASURE = ("_floor", "_error", "_floor_error")
+_SUFFIXES = ("_error", "_floor", "_floor_error")  # of what stands beside a measure
 _KIMG = "thousand real images shown (kimg)"
 
 
@@ -105,7 +105,7 @@ def training_charts(log: Log, moments: Sequence[Moment] = ()) -> dict[str, Chart
 def measures(log: Log) -> list[str]:
     """Return the names of the measures in a snapshot score log, in order of appearance."""
     keys = dict.fromkeys(key for line in log.lines for key in line)
-    return [key for key in keys if key not in _NOT_A_MEASURE and not key.endswith(_BESIDE_A_MEASURE)]
+    return [key for key in keys if key not in _NOT_A_MEASURE and not key.endswith(_SUFFIXES)]
 
 
 def score_charts(log: Log, moments: Sequence[Moment] = ()) -> list[Chart]:
@@ -116,8 +116,7 @@ def score_charts(log: Log, moments: Sequence[Moment] = ()) -> list[Chart]:
     charts: list[Chart | None] = []
     for measure in measures(log):
         values, errors, floors, floor_errors = (
-            [number(line, measure + suffix) for line in log.lines]
-            for suffix in ("", "_error", "_floor", "_floor_error")
+            [number(line, measure + suffix) for line in log.lines] for suffix in ("", *_SUFFIXES)
         )
         label = "spread of generated over that of real" if measure == "diversity" else "generated against real"
         score = Curve(label, "score", values, error=errors)
@@ -191,9 +190,8 @@ def _spec(
     scale = {"domain": [low * 1.05, (high or 1.0) * (1.05 + 0.08 * len(moments))], "nice": False}
     layers: list[dict[str, Any]] = []
     for index, curve in enumerate(curves):
-        layers += _curve_layers(
-            curve, f"c{index}", scale, has_band=any(f"c{index}l" in row for row in values), kimg=kimg
-        )
+        has_band = any(f"c{index}l" in row for row in values)
+        layers += _curve_layers(curve, f"c{index}", scale, has_band=has_band, has_dots=len(kimg) <= _DOTTED_POINTS)
     layers.append(_hover(curves))
     marked = [{"kimg": moment.kimg, "name": moment.name} for moment in moments if 0 <= moment.kimg <= max(kimg)]
     if marked:
@@ -240,7 +238,7 @@ def _short(value: float) -> float:
 
 
 def _curve_layers(
-    curve: Curve, field: str, scale: Mapping[str, Any], *, has_band: bool, kimg: Sequence[float]
+    curve: Curve, field: str, scale: Mapping[str, Any], *, has_band: bool, has_dots: bool
 ) -> list[dict[str, Any]]:
     colour = f"var(--{curve.colour})"
     axis = {"tickCount": 5, "title": None, "format": ",.4~r"}
@@ -251,7 +249,7 @@ def _curve_layers(
     line: dict[str, Any] = {"type": "line", "stroke": colour, "strokeWidth": 1.8, "clip": True}
     if curve.dashed:
         line |= {"strokeDash": [4, 3], "strokeWidth": 1.2}
-    elif len(kimg) <= _DOTTED_POINTS:
+    elif has_dots:
         line["point"] = {"fill": colour, "stroke": None, "size": 22}
     layers: list[dict[str, Any]] = [{"mark": line, "encoding": {"y": y(field)}}]
     if has_band:

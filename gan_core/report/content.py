@@ -102,8 +102,9 @@ def _state(reached: float, total: float, course: Mapping[str, Any], times: Seque
     """Return one or two words for the top of the page."""
     if course.get("stopped_early"):
         return "stopped early"
-    if any(row["outcome"] in (lineage.FAILED, lineage.INTERRUPTED) for row in times):
-        return next(row["outcome"] for row in times if row["outcome"] in (lineage.FAILED, lineage.INTERRUPTED))
+    for ended in (lineage.FAILED, lineage.INTERRUPTED):
+        if any(row["outcome"] == ended for row in times):
+            return ended
     if not reached:
         return "not trained"
     return "complete" if not reached < total else "unfinished"

@@ -30,7 +30,13 @@ def inline(svg: str, name: str, text: str) -> str:
     body = svg[svg.index(">", svg.index("<svg")) + 1 :]
     body = re.sub(r'\s(font-family|class|aria-[a-z]+|role)="[^"]*"', "", body)
     body = re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), body)
-    body = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", body).replace("xlink:href", "href")
+    # Vega numbers clips over all drawings of the process: here from 0, so that equal charts give equal bytes.
+    numbers: dict[str, int] = {}
+    body = re.sub(
+        r'(\bid="|url\(#|href="#)([^")]+)',
+        lambda found: f"{found[1]}{name}-{numbers.setdefault(found[2], len(numbers))}",
+        body.replace("xlink:href", "href"),
+    )
     return f'<svg class="still" {view_box[0]} role="img" aria-label="{escape(text)}">{body.strip()}'
 
 

@@ -33,10 +33,10 @@ _SMALL = "It needs many pictures: below some thousand it is too large, and by ho
 _FRECHET = Explanation(
     name="Fréchet distance of features",
     short="Fréchet distance",
-    sees="How far the clouds of real and generated pictures lie apart in the feature space of a network, by their means "
-    "and covariances. Sharpness, plausible content and variety all move it.",
-    blind=f"Anything beyond mean and covariance; memorised training pictures score perfectly. {_FEATURES_BLIND} {_SMALL}",
-    compare="Only with the same fingerprint. By any network but the published Inception it is no FID, whatever its size.",
+    sees="How far the clouds of real and generated pictures lie apart in the feature space of a network, by their "
+    "means and covariances. Sharpness, plausible content and variety all move it.",
+    blind=f"All beyond mean and covariance; memorised training pictures score perfectly. {_FEATURES_BLIND} {_SMALL}",
+    compare="Only with the same fingerprint. By any network but the published Inception it is no FID.",
 )
 _KERNEL = Explanation(
     name="Kernel distance of features",
@@ -72,11 +72,11 @@ EXPLANATIONS: dict[str, Explanation] = {
     "ms_ssim": Explanation(
         name="MS-SSIM, likeness among generated pictures",
         short="MS-SSIM",
-        sees="Random pairs of generated pictures are compared with each other at several scales; the number is the mean. "
-        "1 would be one picture again and again. Well above the floor, the generator repeats itself (mode collapse).",
+        sees="Random pairs of generated pictures are compared with each other at several scales; the number is the "
+        "mean. 1 would be one picture again and again. Well above the floor, the generator repeats itself.",
         blind="Everything but gross collapse: a set may lack whole kinds of faces and still stay at the floor. It says "
         "nothing about how real a picture looks, and low contrast alone raises it.",
-        floor="The mean of the same number within two sets of real pictures. Numbers below it are possible, and no better.",
+        floor="The mean of the same number within two sets of real pictures. Numbers below it are no better.",
         better="best near the floor",
         compare="Only with the floor beside it, and the same fingerprint; small pictures have fewer scales.",
     ),
@@ -115,7 +115,7 @@ EXPLANATIONS: dict[str, Explanation] = {
         name="Precision",
         short="Precision",
         sees="The share of generated pictures that lie within the neighbourhood of some real one: how many look real.",
-        blind="Variety: one good picture again and again gets 1. A single odd real picture opens a large neighbourhood.",
+        blind="Variety: one good picture again and again gets 1. An odd real picture opens a large neighbourhood.",
         floor="What one half of the real pictures gets against the other: a perfect generator gets no more.",
     ),
     "recall": Explanation(
@@ -138,8 +138,8 @@ EXPLANATIONS: dict[str, Explanation] = {
     "coverage": Explanation(
         name="Coverage",
         short="Coverage",
-        sees="The share of real pictures with a generated one in their neighbourhood. Recall that odd generated pictures "
-        "cannot raise.",
+        sees="The share of real pictures with a generated one in their neighbourhood. Recall that odd generated "
+        "pictures cannot raise.",
         blind="How the rest of the generated pictures look.",
         floor="What one half of the real pictures gets against the other: a perfect generator gets no more.",
     ),
@@ -155,7 +155,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     "class_accuracy": Explanation(
         name="Class accuracy",
         short="Class accuracy",
-        sees="How often a classifier that was trained on the labelled real pictures finds the class that was asked for.",
+        sees="How often a classifier that was trained on the labelled real pictures finds the class that was asked.",
         blind="Variety within a class, and quality beyond what the classifier needs.",
         floor="How often the classifier is right about real pictures that it was not trained on.",
         better="higher is better, up to what real pictures get",

@@ -48,8 +48,13 @@ def config_sections(saved: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]
                     "value": value,
                     "default": known[key].default if key in known else None,
                     "help": known[key].metadata["help"] if key in known else "",
-                    "changed": key not in known or value != known[key].default,
+                    "changed": key not in known or _plain(value) != _plain(known[key].default),
                 }
                 for key, value in values.items()
             ]
     return sections
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON keeps it: lists for tuples."""
+    return list(value) if isinstance(value, tuple) else value

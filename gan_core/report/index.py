@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gan_core import artifacts, grids, lineage
+from gan_core import artifacts, catalog, grids, lineage
 from gan_core.errors import ArtifactError
-from gan_core.report import catalog, rendering
+from gan_core.report import rendering
 from gan_core.report.pictures import Picture, encode, open_picture, tiles_of
 from gan_core.report.scores import Score, read_scores
 
@@ -23,8 +24,8 @@ _THUMBNAIL_PIXELS = 264
 def write_index(data_root: Path) -> Path:
     """Write `<data root>/runs/index.html`, one page over all runs, and return its path.
 
-    It is replaced in one step. Runs stand with the one worked on last first; a damaged one is listed as such. Scores
-    are told apart by fingerprint: only those in a column of equal fingerprints may be compared.
+    It is replaced in one step. Runs stand with the one worked on last first; a damaged one is listed as such. Only runs
+    whose scores may be compared share a table: equal data set, equal fingerprint.
 
     Args:
         data_root: where runs/ lies; without any run the page says so.
@@ -37,9 +38,8 @@ def write_index(data_root: Path) -> Path:
     runs = catalog.run_folders(data_root)
     share = min(_THUMBNAIL_BYTES, THUMBNAILS_BYTES // max(1, len(runs)))
     rows = sorted((_row(run_dir, share) for run_dir in runs), key=lambda row: (row["date"], row["name"]), reverse=True)
-    columns = _columns(rows)
     path = folder / "index.html"
-    page = rendering.render("index.html", {"rows": rows, "columns": columns, "mixed": _mixed(columns)})
+    page = rendering.render("index.html", {"count": len(rows), "groups": _groups(rows)})
     artifacts.replace_file(path, page.encode())
     return path
 
@@ -58,31 +58,37 @@ def _row(run_dir: Path, thumbnail_bytes: int) -> dict[str, Any]:
         "data_set": Path(str((data_set or {}).get("path", ""))).name,
         "link": f"{run_dir.name}/report/index.html" if row["report"] and report.is_file() else "",
         "thumbnail": _thumbnail(run_dir, thumbnail_bytes),
-        "measured": {_column(score): score for score in measured},
+        "measured": {score.key: score for score in measured},
     }
 
 
-def _column(score: Score) -> tuple[str, str]:
-    return score.key, score.fingerprint
+def _groups(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the runs in tables: together are those of one data set whose first measure has the same fingerprint.
 
-
-def _columns(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the columns of scores: one for each measure and fingerprint, those with most runs first."""
-    counts: dict[tuple[str, str], int] = {}
-    first: dict[tuple[str, str], Score] = {}
+    A column is a measure, and its fingerprint the one that most runs of the table have. The others' scores are shown
+    with a mark, and not sorted among them.
+    """
+    tables: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        for column, score in row["measured"].items():
+        first = next(iter(row["measured"].values()), None)
+        key = (row["data_set"], first.key, first.fingerprint) if first else ()
+        tables.setdefault(key, []).append(row)
+    scored = [_group(members) for key, members in tables.items() if key]
+    return scored + ([_group(tables[()])] if () in tables else [])
+
+
+def _group(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Counter[str]] = {}
+    words: dict[str, Score] = {}
+    for row in rows:
+        for key, score in row["measured"].items():
             if math.isfinite(score.value):
-                counts[column] = counts.get(column, 0) + 1
-                first.setdefault(column, score)
-    order = list(dict.fromkeys(key for key, _ in counts))
-    chosen = sorted(counts, key=lambda column: (order.index(column[0]), -counts[column], column[1]))
-    return [{"id": column, "score": first[column], "fingerprint": column[1]} for column in chosen]
-
-
-def _mixed(columns: list[dict[str, Any]]) -> bool:
-    """Return whether some measure has several fingerprints."""
-    return len({column["id"][0] for column in columns}) < len(columns)
+                found.setdefault(key, Counter())[score.fingerprint] += 1
+                words.setdefault(key, score)
+    columns = [
+        {"key": key, "score": words[key], "fingerprint": prints.most_common(1)[0][0]} for key, prints in found.items()
+    ]
+    return {"rows": rows, "columns": columns, "data_set": rows[0]["data_set"]}
 
 
 def _thumbnail(run_dir: Path, limit_bytes: int) -> Picture | None:

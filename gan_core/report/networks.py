@@ -13,7 +13,7 @@ ROW_PIXELS = 38
 _LANE_PIXELS = 5
 _BOX = {"left": 34.0, "width": 116.0}  # where boxes may be; the widest fills it
 _MAX_ROWS = 200
-_LABEL_LETTERS = 32
+_LABEL_LETTERS = 28
 _BRIEF = {
     "InputLayer": "Input",
     "Conv2DTranspose": "ConvTranspose",
@@ -63,8 +63,8 @@ class Row:
 
     @property
     def size(self) -> str:
-        """Return the shape for reading: "16 × 16 × 256"."""
-        return " × ".join(map(str, self.shape))
+        """Return the shape for reading: 16, 16 and 256 with signs of multiplication between."""
+        return " \u00d7 ".join(map(str, self.shape))
 
 
 @dataclass(frozen=True)
@@ -131,11 +131,8 @@ def drawn(title: str, saved: Mapping[str, Any]) -> Network:
         row.height = round(7 + (ROW_PIXELS - 16) * math.log2(1 + side) / tallest, 1)
         row.x = round(_BOX["left"] + (_BOX["width"] - row.width) / 2, 1)
         row.y = round((index + 0.5) * ROW_PIXELS - row.height / 2, 1)
-    straight = [
-        (rows[index - 1].y + rows[index - 1].height, row.y)
-        for index, row in enumerate(rows)
-        if index - 1 in row.sources
-    ]
+    pairs = [(rows[index - 1], row) for index, row in enumerate(rows) if index - 1 in row.sources]
+    straight = [(above.y + above.height, below.y) for above, below in pairs]
     return Network(
         title,
         int(saved["parameters"]),

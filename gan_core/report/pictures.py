@@ -35,6 +35,7 @@ _STRIP_COLUMNS = 8
 _SHEET_COLUMNS = 8  # as in samples/grid.png
 _BESIDE_PIXELS = 542  # sheets up to this width stand side by side on a desktop, wider ones below each other
 _MAX_SIDE_PIXELS = 1056
+_HOPELESS = 3  # times too large: less quality alone will not do, and each try costs time
 _HERO_COLUMNS, _HERO_ROWS, _HERO_PIXELS = 8, 6, 720
 _GAP_PIXELS = 2  # as in grids.grid
 
@@ -184,6 +185,8 @@ def encode(
             if stream.tell() <= limit_bytes:
                 src = f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
                 return Picture(src, *image.size, exact="lossless" in options and image.size == picture.size)
+            if "lossless" not in options and stream.tell() > _HOPELESS * limit_bytes:
+                break
         image = image.reduce(2)
 
 

@@ -94,7 +94,7 @@ def memorised_share(found: list[Score]) -> tuple[float, float]:
     return math.nan, math.nan
 
 
-def per_class(scores: Manifest | None) -> tuple[list[str], dict[str, Mapping[str, Mapping[str, float]]]]:
+def per_class(scores: Manifest | None) -> tuple[list[str], dict[str, dict[str, dict[str, float]]]]:
     """Return the measures that any class has, and class -> measure -> {"value", "error", "floor"}."""
     saved = scores.fields.get("per_class") if scores else None
     if not isinstance(saved, Mapping):

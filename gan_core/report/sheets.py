@@ -9,6 +9,7 @@ from typing import Any
 
 from gan_core.artifacts import Manifest
 from gan_core.report.pictures import Picture, encode, open_picture
+from gan_core.report.wording import DASH
 
 INTERPOLATION_BYTES = 110_000
 CLASS_BYTES = 130_000
@@ -124,4 +125,4 @@ def _whole(value: Any) -> int:
 
 def _distance(value: Any) -> str:
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return f"{value:.3g}" if is_number else "–"
+    return f"{value:.3g}" if is_number else DASH

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+DASH = "\N{EN DASH}"  # where there is no number
+
 
 def show(value: Any) -> str:
     """Return a value as a reader wants it: 2048 -> 2,048, lists with commas, a digest's first twelve."""
@@ -28,13 +30,15 @@ def show(value: Any) -> str:
 
 def show_option(value: Any) -> str:
     """Return a value of the config as `--set` takes it."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "(empty)"
     return str(value).lower() if isinstance(value, bool) else str(value) or "(empty)"
 
 
 def show_score(value: Any) -> str:
     """Return a measured number with three digits, also where they are zeros; a dash where there is none."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
+        return DASH
     is_small = isinstance(value, float) and 0.001 < abs(value) < 1000
     return f"{value:#.3g}".removesuffix(".") if is_small else show(value)
 
@@ -42,7 +46,7 @@ def show_score(value: Any) -> str:
 def show_within(value: float, error: float) -> str:
     """Return a measured number with its standard error, both to the error's second digit: "21.4 ± 0.32"."""
     if not math.isfinite(value):
-        return "–"
+        return DASH
     if not math.isfinite(error):
         return show_score(value)
     if error <= 0:

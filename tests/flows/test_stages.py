@@ -35,6 +35,9 @@ DATASET: dict[str, Any] = {
 }
 
 
+indexed: list[Path] = []  # the data roots whose page over all runs was written
+
+
 @pytest.fixture
 def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
     """An order whose stages call stand-ins for the drawing, Beam and TensorFlow."""
@@ -52,6 +55,8 @@ def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
         package, _, attribute = name.partition(".")
         monkeypatch.setitem(sys.modules, name, module)
         monkeypatch.setattr(sys.modules[package], attribute, module, raising=False)
+    monkeypatch.setattr(sys.modules["gan_core.report"], "write_index", lambda root: indexed.append(root), raising=False)
+    indexed.clear()
     return asked
 
 

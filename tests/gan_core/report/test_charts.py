@@ -1,11 +1,15 @@
 import math
 import re
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gan_core import charts
-from gan_core.charts import Chart, Curve, Log
+from gan_core.report import charts, drawing
+from gan_core.report.charts import Chart, Curve
+from gan_core.report.logs import Log
+from gan_core.report.moments import Moment
+
+MOMENTS = [Moment("best", 1000, 1.0, 0.1, 0.5, 1.0), Moment("last", 3000, 1.0, 0.1, 0.5, 1.0)]
 
 
 def training_log(count: int = 3) -> Log:
@@ -18,47 +22,39 @@ def training_log(count: int = 3) -> Log:
 
 
 @pytest.fixture(scope="module")
-def drawn() -> list[Chart]:
-    """The charts of `training_log()`, drawn once."""
-    return charts.training_charts(training_log())
+def drawn() -> dict[str, Chart]:
+    """The charts of `training_log()` with marks."""
+    return charts.training_charts(training_log(), MOMENTS)
 
 
-def test_a_cut_off_line_is_counted_and_its_neighbours_survive(tmp_path: Path) -> None:
-    """A cut-off line, one without position and one that is no object are counted; the others are read."""
-    path = tmp_path / "metrics.jsonl"
-    path.write_text('{"kimg": 1, "loss_g": 2}\n\n{"kimg": NaN}\n[3]\n{"kimg": 2, "loss_g": 1}\n{"kimg": 3, "lo')
-    log = charts.read_log(path)
-    assert log == Log(({"kimg": 1, "loss_g": 2}, {"kimg": 2, "loss_g": 1}), damaged=3)
+@pytest.fixture(scope="module")
+def stills(drawn: dict[str, Chart]) -> list[str]:
+    """Their pictures."""
+    return [drawing.still(chart.spec, chart.name, chart.text) for chart in drawn.values()]
 
 
-def test_missing_and_empty_logs_are_empty(tmp_path: Path) -> None:
-    """A log that is not there and one without lines read alike, and draw nothing."""
-    (tmp_path / "empty.jsonl").write_text("")
-    assert charts.read_log(tmp_path / "empty.jsonl") == charts.read_log(tmp_path / "no.jsonl") == Log()
-    assert charts.training_charts(Log()) == []
+def _marks(chart: Chart, kind: str) -> list[dict[str, Any]]:
+    return [layer for layer in chart.spec["layer"] if layer["mark"]["type"] == kind]
+
+
+def test_training_charts_show_what_was_logged(drawn: dict[str, Chart]) -> None:
+    """Each logged quantity has its curve; what was not logged, here throughput and memory, has no chart."""
+    assert list(drawn) == ["losses", "accuracy"]
+    assert [curve.label for curve in drawn["losses"].curves] == ["generator", "discriminator"]
+    assert drawn["losses"].curves[1].y == [1.0, 0.5, 1 / 3]
+    assert drawn["accuracy"].curves[2] == Curve("a coin toss", "muted", [0.5] * 3, dashed=True)
+    assert charts.training_charts(Log()) == {}
     assert charts.score_charts(Log()) == []
 
 
-def test_a_resumed_run_supersedes_what_it_repeats(tmp_path: Path) -> None:
-    """Lines at or after the position of a later line give way to it."""
-    path = tmp_path / "metrics.jsonl"
-    path.write_text("".join(f'{{"kimg": {kimg}}}\n' for kimg in (1, 2, 3, 2, 2.5)))
-    assert [line["kimg"] for line in charts.read_log(path).lines] == [1, 2, 2.5]
-
-
-def test_only_finite_numbers_are_numbers() -> None:
-    """NaN, infinity, texts, truth values and absence all become NaN."""
-    line = {"a": math.inf, "b": "1", "c": True, "d": None, "e": 2}
-    assert [math.isnan(charts.number(line, key)) for key in "abcdf"] == [True] * 5
-    assert charts.number(line, "e") == 2.0
-
-
-def test_training_charts_show_what_was_logged(drawn: list[Chart]) -> None:
-    """Each logged quantity has its curve; what was not logged, here the throughput, has no chart."""
-    assert [chart.title for chart in drawn] == ["Losses", "Discriminator accuracy"]
-    assert [curve.label for curve in drawn[0].curves] == ["generator", "discriminator"]
-    assert drawn[0].curves[1].y == [1.0, 0.5, 1 / 3]
-    assert drawn[1].curves[2] == Curve("a coin toss", "muted", [1.0, 3.0], [0.5, 0.5], dashed=True)
+def test_marks_stand_where_the_checkpoints_are(drawn: dict[str, Chart]) -> None:
+    """Best and last are a dotted line and a name each; without moments there is neither."""
+    names = _marks(drawn["losses"], "text")
+    assert [layer["data"]["values"] for layer in names] == [
+        [{"kimg": 1.0, "name": "best"}],
+        [{"kimg": 3.0, "name": "last"}],
+    ]
+    assert _marks(charts.training_charts(training_log())["losses"], "text") == []
 
 
 def test_losses_that_are_not_finite_leave_gaps() -> None:
@@ -68,47 +64,70 @@ def test_losses_that_are_not_finite_leave_gaps() -> None:
         {"kimg": 2.0, "loss_g": math.inf},
         {"kimg": 3.0, "loss_g": 1.5},
     ]
-    (chart,) = charts.training_charts(Log(tuple(lines)))
-    assert 'aria-label="Losses: generator from 1.5 at 3 kimg to 1.5 at 3 kimg."' in chart.svg
-    assert charts.training_charts(Log(tuple(lines[:2]))) == []
+    chart = charts.training_charts(Log(tuple(lines)))["losses"]
+    assert chart.text == "Losses: generator from 1.5 at 3 kimg to 1.5 at 3 kimg."
+    assert [row["c0"] for row in chart.spec["data"]["values"]] == [None, None, 1.5]
+    assert charts.training_charts(Log(tuple(lines[:2]))) == {}
 
 
-def test_scores_of_any_measure_are_drawn_with_their_floor() -> None:
-    """Every key that is no position, count or floor is a measure; the floor is its dashed companion."""
-    log = Log(({"kimg": 4.0, "images": 4000, "n": 512, "swd": 31.0, "swd_floor": 9.5, "new_one": 1},))
-    swd, other = charts.score_charts(log)
-    assert (swd.title, swd.note) == ("SWD", "From 512 pictures a point.")
+def test_scores_of_any_measure_are_drawn_with_error_and_floor() -> None:
+    """Every key that is no position, count, error or floor is a measure; its error is a band, its floor dashed."""
+    line = {"kimg": 4.0, "images": 4000, "n": 512, "swd": 31.0, "swd_error": 0.5, "swd_floor": 9.5, "new_one": 1}
+    swd, other = charts.score_charts(Log((line,)))
+    assert (swd.title, swd.note) == ("SWD", "From 512 pictures a point. Band: one standard error to either side.")
     assert [(curve.y, curve.dashed) for curve in swd.curves] == [([31.0], False), ([9.5], True)]
+    assert swd.spec["data"]["values"] == [{"kimg": 4.0, "c0": 31.0, "c0l": 30.5, "c0h": 31.5, "c1": 9.5}]
+    assert (swd.columns, swd.rows) == (
+        ("kimg", "generated against real", "floor: real against real"),
+        ((4.0, 31.0, 9.5),),
+    )
     assert (other.title, len(other.curves)) == ("NEW-ONE", 1)
 
 
 def test_long_logs_are_binned() -> None:
-    """More lines than a chart can show are drawn as means with a band, and the chart stays small."""
-    (losses, _) = charts.training_charts(training_log(5000))
-    assert losses.binned
-    assert len(losses.svg) < 40_000
-    assert not charts.training_charts(training_log(240))[0].binned
+    """More lines than a chart can show are means with a band from smallest to largest; the table stays short."""
+    chart = charts.training_charts(training_log(5000))["losses"]
+    values = chart.spec["data"]["values"]
+    assert (chart.binned, len(values), len(chart.rows)) == (True, 200, 12)
+    assert (values[0]["c1l"], values[0]["c1h"]) == (0.04, 1.0)
+    assert chart.rows[-1][0] == 5000.0
+    assert not charts.training_charts(training_log(200))["losses"].binned
 
 
-def test_equal_logs_give_equal_bytes(drawn: list[Chart]) -> None:
+def test_equal_logs_give_equal_bytes(drawn: dict[str, Chart], stills: list[str]) -> None:
     """A drawing holds neither dates nor random names."""
-    assert charts.training_charts(training_log()) == drawn
+    again = charts.training_charts(training_log(), MOMENTS)
+    assert [drawing.still(chart.spec, chart.name, chart.text) for chart in again.values()] == stills
 
 
-def test_drawings_share_a_page(drawn: list[Chart]) -> None:
+def test_drawings_share_a_page(stills: list[str]) -> None:
     """No two drawings share an id, every reference meets an id of its own, and no style rule leaks out."""
-    ids = [re.findall(r'\bid="([^"]+)"', chart.svg) for chart in drawn]
+    ids = [re.findall(r'\bid="([^"]+)"', svg) for svg in stills]
     assert len(ids[0]) == len(set(ids[0])) > 0
     assert set(ids[0]) & set(ids[1]) == set()
-    for chart, own in zip(drawn, ids, strict=True):
-        assert set(re.findall(r'(?:url\(|href=")#([^")]+)', chart.svg)) <= set(own)
-        assert "<style" not in chart.svg
+    for svg, own in zip(stills, ids, strict=True):
+        assert set(re.findall(r'(?:url\(|href=")#([^")]+)', svg)) <= set(own)
+        assert "<style" not in svg
 
 
-def test_colours_and_font_are_the_page_s(drawn: list[Chart]) -> None:
+def test_colours_and_font_are_the_page_s(stills: list[str]) -> None:
     """A drawing names CSS variables, so it follows light and dark; it brings no colour or font family."""
-    svg = drawn[0].svg
-    assert set(re.findall(r"var\(--(\w+)\)", svg)) == {"rule", "muted", "generated", "discriminator"}
-    assert "#0" not in svg
-    assert "DejaVu" not in svg
+    svg = stills[0]
+    assert set(re.findall(r"var\(--(\w+)\)", svg)) == {"ink", "rule", "muted", "generated", "discriminator"}
+    assert re.findall(r"#[0-9a-f]{3,6}\b", svg) == []
+    assert "font-family" not in svg
     assert "http" not in svg
+    assert 'aria-label="Losses: generator from 2 at 1 kimg to 2 at 3 kimg; discriminator from 1 at 1 kimg' in svg
+
+
+def test_the_bundle_may_stand_inside_a_script_element() -> None:
+    """Nothing in Vega's script ends the element or begins a comment, and it gives the page its one function."""
+    script = drawing.bundle()
+    assert re.findall(r"</script|<!--", script) == []
+    assert "faceloomEmbed" in script
+    assert 500_000 < len(script) < 1_000_000
+
+
+def test_json_in_a_script_element_cannot_end_it() -> None:
+    """Text of the data stays data."""
+    assert drawing.embedded_json({"a": "</script><b>"}) == '{"a":"\\u003c/script>\\u003cb>"}'
