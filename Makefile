@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PRESET ?= quickstart
 READY := $(VENV)/.ready
 
-.PHONY: run test lint setup wheel-test flink-test storage-test lock clean
+.PHONY: run test lint setup wheel-test flink-test storage-test browser-test lock clean
 
 run: $(READY)
 	$(BIN)/faceloom run $(PRESET)
@@ -60,6 +60,21 @@ $(STORAGE_READY): $(READY)
 	if command -v go >/dev/null; then \
 		GOBIN=$$(realpath $(STORAGE)/bin) go install github.com/versity/versitygw/cmd/versitygw@v1.8.0 && \
 		GOBIN=$$(realpath $(STORAGE)/bin) go install github.com/fsouza/fake-gcs-server@v1.56.1; fi
+	@touch $@
+
+# The report's pages in a real browser, in an environment of its own. Needs Chromium: `chromium` on the PATH, or
+# CHROMIUM=/path/to/it. About a minute.
+BROWSER := $(VENV)/browser
+BROWSER_READY := $(BROWSER)/.ready
+browser-test: $(BROWSER_READY)
+	$(BROWSER)/bin/python -m pytest tests/browser
+
+$(BROWSER_READY): $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(BROWSER)
+	$(BIN)/uv pip install --quiet --python $(BROWSER)/bin/python --require-hashes -r requirements.lock
+	grep -E '^[a-z0-9]' requirements.lock | sed 's/ *\\$$//' >$(BROWSER)/constraints.txt
+	$(BIN)/uv pip install --quiet --python $(BROWSER)/bin/python --constraint $(BROWSER)/constraints.txt \
+		--no-build-isolation --editable '.[browser-test]'
 	@touch $@
 
 # Only when a bound in pyproject.toml changes: resolves again for every supported Python.

@@ -27,17 +27,19 @@ def data_set(root: Path, *, resolution: int = 32, count: int = 40) -> DatasetMan
     """Publish a data set with rejects, one with a thumbnail, whose names are no HTML."""
     made = datasets.make_dataset(root / "datasets" / f"tiny-{resolution}", resolution=resolution, count=count)
     thumbnail = Image.fromarray(datasets.smooth_pictures(1, 32, 3, seed=9)[0])
-    (made.path / "rejects").mkdir()
-    thumbnail.save(made.path / "rejects" / "0.png")
+    grids.grid(np.stack([np.asarray(thumbnail), np.asarray(thumbnail.rotate(90))]), 8).save(made.path / "rejects.png")
+    tiles = [{"key": "b.jpg", "reason": "too-small", "detail": "20 x 20"}]
+    sheet = {"file": "rejects.png", "columns": 8, "tile_pixels": 32, "tiles": tiles}
+    artifacts.write_json(made.path / "rejects_sheet.json", sheet)
     lines = [
         {"key": EVIL, "reason": "undecodable", "detail": "truncated"},
-        {"key": "b.jpg", "reason": "too_small", "detail": "20 x 20", "thumbnail": "rejects/0.png"},
-        {"key": "c.jpg", "reason": "too_small", "detail": "", "thumbnail": "../../outside.png"},
+        {"key": "a.jpg", "reason": "too-small", "detail": ""},
+        {"key": "b.jpg", "reason": "too-small", "detail": "20 x 20"},
     ]
     _lines(made.path / "rejects.jsonl", lines)
     grids.grid(datasets.split_pictures("train", count, resolution)[:32], 8).save(made.path / "preview.png")
     manifest = json.loads((made.path / "manifest.json").read_text())
-    artifacts.write_json(made.path / "manifest.json", manifest | {"rejects": {"undecodable": 7, "too_small": 2}})
+    artifacts.write_json(made.path / "manifest.json", manifest | {"rejects": {"undecodable": 7, "too-small": 2}})
     return DatasetManifest.load(made.path)
 
 
@@ -86,9 +88,9 @@ def full_run(
     _lines(
         run_dir / "stages.jsonl",
         [
-            stage("prepare", 12.0, "done", images_per_second=3300.5, memory_peak_mib=412.0),
+            stage("prepare", 12.0, "done", images=39_606, peak_memory_mib=412.0),
             stage("train", 750.0, "failed"),
-            stage("train", 30.0, "done"),
+            stage("train", 30.0, "done", images=24_000, peak_memory_mib=900.0, device_peak_memory_mib=1024.0),
         ],
     )
     (run_dir / "snapshots").mkdir()

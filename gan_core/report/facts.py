@@ -11,13 +11,14 @@ from gan_core import lineage
 from gan_core.config import SECTIONS
 from gan_core.report.logs import Log, number
 
-_COSTS = ("images_per_second", "memory_peak_mib")
+_PEAKS = {"memory_mib": "peak_memory_mib", "device_memory_mib": "device_peak_memory_mib"}
 
 
 def stage_times(log: Log) -> list[dict[str, Any]]:
     """Return one row a stage, in order of appearance: name, started, runs, their seconds, last outcome.
 
-    `images_per_second` and `memory_peak_mib` are the last attempt's; NaN where it noted none.
+    `images_per_second` is over all attempts that counted pictures, `memory_mib` and `device_memory_mib` the most that
+    any attempt took; NaN where none noted it.
     """
     rows: dict[str, dict[str, Any]] = {}
     for line in log.lines:
@@ -32,8 +33,21 @@ def stage_times(log: Log) -> list[dict[str, Any]]:
         row["seconds"] += 0.0 if math.isnan(seconds) else seconds
         row["runs"] += 1
         row.update(outcome=outcome, started=str(line.get("started", "")))
-        row |= {key: number(line, key) for key in _COSTS}
+        _add_costs(row, line)
+    for row in rows.values():
+        images, seconds = row.pop("images"), row.pop("counted_seconds")
+        row["images_per_second"] = images / seconds if seconds else math.nan
     return list(rows.values())
+
+
+def _add_costs(row: dict[str, Any], line: Mapping[str, Any]) -> None:
+    for name, key in _PEAKS.items():
+        found = [x for x in (row.get(name, math.nan), number(line, key)) if math.isfinite(x)]
+        row[name] = max(found, default=math.nan)
+    images, seconds = number(line, "images"), number(line, "seconds")
+    is_counted = math.isfinite(images) and math.isfinite(seconds)
+    row["images"] = row.get("images", 0.0) + (images if is_counted else 0.0)
+    row["counted_seconds"] = row.get("counted_seconds", 0.0) + (seconds if is_counted else 0.0)
 
 
 def config_sections(saved: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

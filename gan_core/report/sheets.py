@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,11 +34,14 @@ class Strip:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Rows of a sheet. `left_out` counts those that are not shown, to keep the page small."""
+    """Rows of a sheet.
+
+    `left_out` counts the rows that are not shown, to keep the page small; `not_drawn` the classes without a row.
+    """
 
     strips: tuple[Strip, ...]
     left_out: int = 0
-    note: str = ""
+    not_drawn: int = 0
 
 
 def interpolations(samples: Manifest | None) -> Sheet | None:
@@ -46,7 +50,9 @@ def interpolations(samples: Manifest | None) -> Sheet | None:
     seeds = facts.get("seeds")
     pairs = [pair for pair in seeds if _is_list(pair, 2)] if isinstance(seeds, list) else []
     count = _whole(facts.get("rows")) or len(pairs)
-    titles = [f"from seed {pair[0]} to seed {pair[1]}" for pair in pairs]
+    told = [f", {name}" for name in facts["names"]] if isinstance(facts.get("names"), list) else []
+    told += [""] * (len(pairs) - len(told))
+    titles = [f"from seed {a} to seed {b}{name}" for (a, b), name in zip(pairs, told, strict=False)]
     return _rows(samples, facts.get("file"), count, titles, INTERPOLATION_BYTES, limit=12)
 
 
@@ -54,7 +60,9 @@ def classes(samples: Manifest | None) -> Sheet | None:
     """Return one row of samples for each class; None where there are none."""
     facts = _facts(samples, "classes")
     names = [str(name) for name in facts["names"]] if isinstance(facts.get("names"), list) else []
-    return _rows(samples, facts.get("file"), len(names), names, CLASS_BYTES, limit=_MAX_CLASSES)
+    sheet = _rows(samples, facts.get("file"), len(names), names, CLASS_BYTES, limit=_MAX_CLASSES)
+    unseen = max(0, _whole(facts.get("of")) - len(names))
+    return dataclasses.replace(sheet, not_drawn=unseen) if sheet else None
 
 
 def neighbours(scores: Manifest | None) -> Sheet | None:

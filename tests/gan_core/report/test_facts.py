@@ -6,13 +6,13 @@ from tests.report_runs import stage
 def test_attempts_of_a_stage_are_summed() -> None:
     """Failed attempts count; a later look at finished work does not; the report does not judge itself."""
     lines = [
-        stage("train", 10.0, "failed", images_per_second=1.0),
-        stage("train", 5.0, "done", images_per_second=250.0, memory_peak_mib=900.0),
+        stage("train", 10.0, "failed", images=20, peak_memory_mib=990.0),
+        stage("train", 5.0, "done", images=10, peak_memory_mib=900.0, device_peak_memory_mib=64.0),
         stage("train", 1.0, "already done"),
     ]
     log = Log((*lines, stage("report", 1.0, "failed")))
     expected = {"name": "train", "seconds": 15.0, "runs": 2, "outcome": "done"}
-    expected |= {"images_per_second": 250.0, "memory_peak_mib": 900.0}
+    expected |= {"images_per_second": 2.0, "memory_mib": 990.0, "device_memory_mib": 64.0}
     assert facts.stage_times(log) == [{**expected, "started": "2026-11-22T02:10:00+00:00"}]
 
 

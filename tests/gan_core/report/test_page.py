@@ -236,7 +236,8 @@ def test_everything_of_a_full_run_is_there(full: Written) -> None:
     ]
     assert {"Most realistic samples", "Least realistic samples", "Rejected: b.jpg"} <= set(alts)
     assert len([alt for alt in alts if alt.startswith("Fixed latent vectors after")]) == 9
-    assert "Rejected: c.jpg" not in alts  # its thumbnail would lie outside the data set
+    assert "Rejected: a.jpg" not in alts  # it has no tile
+    assert "prepare 12.0 s 3,300 412" in words(full.text)
     text = words(full.text)
     assert "best 21 " in text and "Nothing of this run was promoted (blessed)." in text
     assert "cat 30.50 \u00b1 0.50 floor 12.0" in text
@@ -251,7 +252,7 @@ def test_a_promoted_checkpoint_renews_the_page(copied: tuple[Path, DatasetManife
     assert "Nothing of this run was promoted" in write_report(run_dir, dataset).path.read_text(encoding="utf-8")
     report_runs.bless(root, run_dir, 6000)
     text = words(write_report(run_dir, dataset).path.read_text(encoding="utf-8"))
-    assert "blessed 6 40.07 \u00b1 2.23" in text
+    assert "blessed 6 40.1 \u00b1 2.2" in text
     assert "Blessed: the one that was promoted." in text
 
 

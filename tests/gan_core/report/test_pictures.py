@@ -103,7 +103,7 @@ def test_undecodable_snapshots_are_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "resolution", "size"), [(64, 32, (270, 202)), (12, 32, (270, 66)), (64, 256, (720, 540))]
+    ("count", "resolution", "size"), [(64, 32, (270, 202)), (12, 32, (270, 66)), (64, 128, (720, 540))]
 )
 def test_the_first_screen_has_a_wide_sheet(tmp_path: Path, count: int, resolution: int, size: tuple[int, int]) -> None:
     """At most eight by six samples, no wider than 720 pixels; none without samples."""
