@@ -137,6 +137,7 @@ def test_each_stage_finds_its_inputs_and_notes_itself(order: Order) -> None:
     assert (saved["config"], saved["digest"]) == (order.config.to_json(), place.run_digest)
     assert saved["dataset"] == {"digest": place.dataset_digest, "path": str(place.dataset)}
     assert saved["created_by"] == lineage.versions()
+    assert indexed == [order.data_root]
 
 
 def test_a_run_that_begins_with_anothers_weights_is_another_run(order: Order, tmp_path: Path) -> None:
