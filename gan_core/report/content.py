@@ -18,6 +18,7 @@ from gan_core.report.logs import Log, number, read_log
 Parts = Mapping[str, Manifest | None]  # samples, scores and checkpoint
 
 _FEW_GENERATED = 10_000
+_BIASED = ("fid", "frechet_distance")
 
 
 def gathered(run_dir: Path, run: Mapping[str, Any], dataset: DatasetManifest, parts: Parts) -> dict[str, Any]:
@@ -65,7 +66,8 @@ def device(checkpoint: Manifest | None) -> str:
 
 
 def _few_generated(found: Sequence[scores.Score]) -> int:
-    """Return how many pictures the scores are of where that is few; else 0."""
+    """Return how many pictures the Fréchet distances are of where that is few; else 0."""
+    found = [score for score in found if score.key in _BIASED]
     counts = [count for score in found if isinstance(count := score.counts.get("generated"), int)]
     return min(counts) if counts and min(counts) < _FEW_GENERATED else 0
 
