@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PRESET ?= quickstart
 READY := $(VENV)/.ready
 
-.PHONY: run test lint setup wheel-test flink-test storage-test parity lock clean
+.PHONY: run test lint setup wheel-test flink-test storage-test parity browser-test lock clean
 
 run: $(READY)
 	$(BIN)/faceloom run $(PRESET)
@@ -63,16 +63,33 @@ $(STORAGE_READY): $(READY)
 		GOBIN=$$(realpath $(STORAGE)/bin) go install github.com/fsouza/fake-gcs-server@v1.56.1; fi
 	@touch $@
 
-# The measures against the tools that others use, in an environment of its own; WRITE=1 keeps their values as the golden ones
-# of `make test`. About 5 GB of PyTorch, and then a minute.
+# Formulas, network and resizings against the tools that others use, in an environment of its own; WRITE=1 keeps their
+# values as the golden ones of `make test`. About 5 GB of PyTorch, and then some minutes.
 PARITY := $(VENV)/parity
 PARITY_READY := $(PARITY)/.ready
 parity: $(PARITY_READY)
 	$(PARITY)/bin/python -m tests.parity.run $(if $(WRITE),--write)
+	$(BIN)/python -m tests.parity.inception --peers-python $(PARITY)/bin/python $(if $(WRITE),--write)
 
 $(PARITY_READY): $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(PARITY)
-	$(BIN)/uv pip install --quiet --python $(PARITY)/bin/python torch-fidelity==0.4.0 prdc==0.2 scipy torch
+	$(BIN)/uv pip install --quiet --python $(PARITY)/bin/python torch-fidelity==0.4.0 prdc==0.2 \
+		pytorch-fid==0.3.0 clean-fid==0.1.35 scipy torch torchvision
+	@touch $@
+
+# The report's pages in a real browser, in an environment of its own. Needs Chromium: `chromium` on the PATH, or
+# CHROMIUM=/path/to/it. About a minute.
+BROWSER := $(VENV)/browser
+BROWSER_READY := $(BROWSER)/.ready
+browser-test: $(BROWSER_READY)
+	$(BROWSER)/bin/python -m pytest tests/browser
+
+$(BROWSER_READY): $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(BROWSER)
+	$(BIN)/uv pip install --quiet --python $(BROWSER)/bin/python --require-hashes -r requirements.lock
+	grep -E '^[a-z0-9]' requirements.lock | sed 's/ *\\$$//' >$(BROWSER)/constraints.txt
+	$(BIN)/uv pip install --quiet --python $(BROWSER)/bin/python --constraint $(BROWSER)/constraints.txt \
+		--no-build-isolation --editable '.[browser-test]'
 	@touch $@
 
 # Only when a bound in pyproject.toml changes: resolves again for every supported Python.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from flows.runs_page import page
 from flows.terminal import Group, Terminal, data_root_option, shared_options
 from gan_core.errors import StageFailed
 
@@ -51,6 +52,9 @@ def runs(own: Terminal, data_root: Path) -> None:
     own.data_root = data_root
     if click.get_current_context().invoked_subcommand is None:
         own.emit(*runs.listing(data_root))
+
+
+runs.add_command(page)
 
 
 @runs.command(

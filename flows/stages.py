@@ -231,16 +231,17 @@ def evaluate(order: Order, report_progress: ReportProgress) -> StageResult:
 
 
 def report(order: Order, report_progress: ReportProgress) -> StageResult:
-    """Write the HTML page about the run, with whatever the run has by now."""
+    """Write the HTML page about the run, with whatever the run has by now, and that over all runs."""
     place = locate(order)
     dataset = _dataset(order, place)
     _start_run(order, place)
     with lineage.recorded("report", order.attempt, place.run_dir) as entry:
-        from gan_core.report import write_report
+        from gan_core.report import write_index, write_report
 
         before = _stamp(place.run_dir / "report")
         page = write_report(place.run_dir, dataset)
         entry.outcome = _outcome(before, page.path.parent)
+    write_index(order.data_root)  # after the entry: the page says how this stage ended
     return _result(entry, page.path, {})
 
 

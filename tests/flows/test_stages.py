@@ -36,6 +36,9 @@ DATASET: dict[str, Any] = {
 }
 
 
+indexed: list[Path] = []  # the data roots whose page over all runs was written
+
+
 @pytest.fixture
 def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
     """An order whose stages call stand-ins for the drawing, Beam and TensorFlow."""
@@ -53,6 +56,8 @@ def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
         package, _, attribute = name.rpartition(".")
         monkeypatch.setitem(sys.modules, name, module)
         monkeypatch.setattr(importlib.import_module(package), attribute, module, raising=False)
+    monkeypatch.setattr(sys.modules["gan_core.report"], "write_index", lambda root: indexed.append(root), raising=False)
+    indexed.clear()
     return asked
 
 
@@ -135,6 +140,7 @@ def test_each_stage_finds_its_inputs_and_notes_itself(order: Order) -> None:
     assert (saved["config"], saved["digest"]) == (order.config.to_json(), place.run_digest)
     assert saved["dataset"] == {"digest": place.dataset_digest, "path": str(place.dataset)}
     assert saved["created_by"] == lineage.versions()
+    assert indexed == [order.data_root]
 
 
 def test_a_run_that_begins_with_anothers_weights_is_another_run(order: Order, tmp_path: Path) -> None:

@@ -23,18 +23,20 @@ from gan_core.records import decode_example, read_records
 
 Images = npt.NDArray[np.uint8]
 
-# Base64 adds a third: together these stay below 4.8 MB of the page's 5 MB, whatever the run's resolution is.
-SHEET_BYTES = 1_050_000  # twice; enough for 64 pictures of noise at 64x64, without loss
-STRIP_BYTES = 150_000
-PREVIEW_BYTES = 150_000
-FRAMES_BYTES = 800_000
-GIF_BYTES = 400_000
+# Base64 adds a third: with Vega's 0.9 MB these stay below the page's 5 MB, whatever the run's resolution is.
+SHEET_BYTES = 450_000  # twice; enough for 64 pictures of faces at 64x64, without loss
+HERO_BYTES = 110_000
+STRIP_BYTES = 80_000
+PREVIEW_BYTES = 100_000
+FRAMES_BYTES = 520_000
 
 _MAX_FRAMES = 24
 _STRIP_COLUMNS = 8
 _SHEET_COLUMNS = 8  # as in samples/grid.png
 _BESIDE_PIXELS = 542  # sheets up to this width stand side by side on a desktop, wider ones below each other
 _MAX_SIDE_PIXELS = 1056
+_HOPELESS = 3  # times too large: less quality alone will not do, and each try costs time
+_HERO_COLUMNS, _HERO_ROWS, _HERO_PIXELS = 8, 6, 720
 _GAP_PIXELS = 2  # as in grids.grid
 
 # On sheets of faces, against Pillow's defaults: a quarter of the time for 1 to 4 % more bytes.
@@ -64,18 +66,36 @@ def generated_sheet(path: Path, resolution: int) -> Picture | None:
 
     None where there is no such file or it cannot be decoded; a file that is no such grid is returned whole.
     """
-    sheet = _open(path)
+    sheet = open_picture(path)
     if sheet is None:
         return None
     columns, rows = sheet_layout(resolution)
-    step = resolution + _GAP_PIXELS
-    size = sheet.width + _GAP_PIXELS, sheet.height + _GAP_PIXELS
-    is_grid = not size[0] % step and not size[1] % step
-    if is_grid and (size[0] > columns * step or size[1] > rows * step):
-        corners = [(x, y) for y in range(0, size[1], step) for x in range(0, size[0], step)]
-        tiles = [np.asarray(sheet.crop((x, y, x + resolution, y + resolution))) for x, y in corners[: columns * rows]]
-        sheet = grids.grid(np.stack(tiles), columns)
+    tiles = tiles_of(sheet, resolution)
+    if tiles and (len(tiles) > columns * rows or sheet.width > columns * (resolution + _GAP_PIXELS)):
+        sheet = grids.grid(np.stack(tiles[: columns * rows]), columns)
     return encode(sheet, SHEET_BYTES, lossless=True)
+
+
+def tiles_of(sheet: Image.Image, resolution: int) -> list[Images] | None:
+    """Return the pictures of a sheet that `grids.grid` made, row by row; None where it is no sheet of that side."""
+    step = resolution + _GAP_PIXELS
+    if (sheet.width + _GAP_PIXELS) % step or (sheet.height + _GAP_PIXELS) % step:
+        return None
+    corners = [(x, y) for y in range(0, sheet.height, step) for x in range(0, sheet.width, step)]
+    return [np.asarray(sheet.crop((x, y, x + resolution, y + resolution))) for x, y in corners]
+
+
+def hero(path: Path, resolution: int) -> Picture | None:
+    """Return the first pictures of the grid file at `path`, in a wide sheet for the top of the page; None without."""
+    sheet = open_picture(path)
+    if sheet is None:
+        return None
+    tiles = tiles_of(sheet, resolution)
+    if tiles is None:
+        return encode(sheet, HERO_BYTES)
+    columns = _HERO_COLUMNS if len(tiles) >= 2 * _HERO_COLUMNS else max(1, len(tiles) // 2)
+    rows = min(len(tiles) // columns, _HERO_ROWS)
+    return encode(grids.grid(np.stack(tiles[: columns * rows]), columns), HERO_BYTES, largest_side=_HERO_PIXELS)
 
 
 def real_sheet(dataset: DatasetManifest, split: str) -> Picture:
@@ -137,7 +157,7 @@ def strip(snapshots: Sequence[Path], resolution: int) -> tuple[list[float], Pict
     """Return (kimg of each column, picture): the first latent vectors, one a row, at up to eight moments."""
     columns, moments = [], []
     for path in spread(snapshots, _STRIP_COLUMNS):
-        if sheet := _open(path):
+        if sheet := open_picture(path):
             columns.append(np.asarray(sheet.crop((0, 0, resolution, sheet.height))))
             moments.append(int(path.stem) / 1000)
     if len({column.shape for column in columns}) != 1:
@@ -145,35 +165,19 @@ def strip(snapshots: Sequence[Path], resolution: int) -> tuple[list[float], Pict
     return moments, encode(grids.grid(np.stack(columns), _STRIP_COLUMNS), STRIP_BYTES)
 
 
-def animated(snapshots: Sequence[Path], resolution: int) -> Picture | None:
-    """Return the GIF of the first sixteen latent vectors, of as many frames as the budget allows; None without frames.
-
-    The whole grid's GIF, the run's training.gif, takes megabytes.
-    """
-    side = 4 * (resolution + _GAP_PIXELS) - _GAP_PIXELS
-    for limit in (20, 14, 9, 5, 2):
-        frames = [sheet.crop((0, 0, side, side)) for path in spread(snapshots, limit) if (sheet := _open(path))]
-        if not frames:
-            return None
-        stream = io.BytesIO()
-        grids.animation(frames, stream, colours=64)
-        if stream.tell() <= GIF_BYTES:
-            break
-    data = base64.b64encode(stream.getvalue()).decode()
-    return Picture(f"data:image/gif;base64,{data}", side, side, exact=False)
-
-
-def picture_file(path: Path, limit_bytes: int) -> Picture | None:
+def picture_file(path: Path, limit_bytes: int, *, largest_side: int = _MAX_SIDE_PIXELS) -> Picture | None:
     """Return the picture at `path` for the page; None where there is none or it cannot be decoded."""
-    picture = _open(path)
-    return encode(picture, limit_bytes) if picture else None
+    picture = open_picture(path)
+    return encode(picture, limit_bytes, largest_side=largest_side) if picture else None
 
 
-def encode(picture: Image.Image, limit_bytes: int, *, lossless: bool = False) -> Picture:
+def encode(
+    picture: Image.Image, limit_bytes: int, *, lossless: bool = False, largest_side: int = _MAX_SIDE_PIXELS
+) -> Picture:
     """Return the picture as WebP, as good and as large as fits into `limit_bytes`, at best `lossless`."""
     tries = [_LOSSLESS, *_LOSSY] if lossless else _LOSSY
     image = picture.convert("RGB")
-    image.thumbnail((_MAX_SIDE_PIXELS, _MAX_SIDE_PIXELS), Image.Resampling.LANCZOS)
+    image.thumbnail((largest_side, largest_side), Image.Resampling.LANCZOS)
     while True:
         for options in tries:
             stream = io.BytesIO()
@@ -181,10 +185,14 @@ def encode(picture: Image.Image, limit_bytes: int, *, lossless: bool = False) ->
             if stream.tell() <= limit_bytes:
                 src = f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
                 return Picture(src, *image.size, exact="lossless" in options and image.size == picture.size)
+            if "lossless" not in options and stream.tell() > _HOPELESS * limit_bytes:
+                break
         image = image.reduce(2)
 
 
-def _open(path: Path) -> Image.Image | None:
-    with contextlib.suppress(OSError, SyntaxError), Image.open(path) as image:  # SyntaxError: a broken chunk
+def open_picture(path: Path) -> Image.Image | None:
+    """Return the picture at `path` as RGB; None where there is none or it cannot be decoded."""
+    broken = (OSError, SyntaxError, Image.DecompressionBombError)  # SyntaxError: a broken chunk
+    with contextlib.suppress(*broken), Image.open(path) as image:
         return image.convert("RGB")
     return None
