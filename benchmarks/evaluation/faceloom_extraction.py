@@ -8,7 +8,7 @@ from benchmarks.evaluation import turns
 
 
 def main() -> None:
-    """Take turns, with random weights: their values do not change the time."""
+    """Take turns, with the random weights of the parity tests."""
     given = turns.arguments(main.__doc__).parse_args()
     import tensorflow as tf
 

@@ -9,18 +9,20 @@ from typing import Any
 import numpy as np
 
 from benchmarks.evaluation import turns
+from tests.random_inception import arrays
 
 
 def main() -> None:
-    """Take turns, with random weights as torch initialises them: their values do not change the time."""
+    """Take turns, with the same random weights as ours."""
     given = turns.arguments(main.__doc__).parse_args()
     torch: Any = importlib.import_module("torch")
     torch.set_num_threads(given.threads)
     peer: Any = importlib.import_module("torch_fidelity.feature_extractor_inceptionv3")
-    peer.load_state_dict_from_url = lambda *_, **__: None
-    # The constructor loads weights, and None are to be loaded.
-    made = type("Random", (peer.FeatureExtractorInceptionV3,), {"load_state_dict": lambda self, _: None})
-    network = made("inception", ["2048", "logits_unbiased"])
+    state = {name: torch.from_numpy(array) for name, array in arrays().items()}
+    for name in [name for name in state if name.endswith("running_var")]:
+        state[name.replace("running_var", "num_batches_tracked")] = torch.tensor(0)
+    peer.load_state_dict_from_url = lambda *_, **__: state
+    network = peer.FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"])
     if given.channels_last:
         network = network.to(memory_format=torch.channels_last)
 
