@@ -6,7 +6,7 @@ maximum mean discrepancy with the kernel (x.y / D + 1)^3, averaged over random s
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def kernel_distance(
         tick: called after each subset.
 
     Returns:
-        See `KernelDistance`. Memory: two matrices of subset_size^2 float64, and the vectors of a subset.
+        See `KernelDistance`. Memory: three matrices of subset_size^2 float64, and the vectors of a subset.
 
     Raises:
         DataError: not finite, fewer than 2, or of different lengths.
@@ -75,12 +75,12 @@ def kernel_distance(
     size = min(subset_size, len(real), len(fake))
     random = np.random.RandomState(seed)
     whole = size == len(real) == len(fake)  # all subsets are the same
-    unit = 1.0 / np.sqrt(real.shape[1])
-    room = _Room(size)
+    dtype = np.result_type(real, fake)
+    room = _Room(size, dtype)
     found = []
     for done in range(1, (1 if whole else subsets) + 1):
-        generated = fake[random.choice(len(fake), size, replace=False)] * np.float64(unit)
-        reference = real[random.choice(len(real), size, replace=False)] * np.float64(unit)
+        generated = fake[random.choice(len(fake), size, replace=False)].astype(dtype)
+        reference = real[random.choice(len(real), size, replace=False)].astype(dtype)
         found.append(_subset(reference, generated, room, share=size / len(real)))
         tick(done, 1 if whole else subsets)
     distances, influences, pairs = (np.array(column) for column in zip(*found, strict=True))
@@ -93,23 +93,28 @@ def kernel_distance(
 
 
 class _Room:
-    """Two matrices that every kernel is computed in: fresh memory for each costs as much as the product."""
+    """The matrices that every kernel is computed in: fresh memory for each costs as much as the product."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, dtype: np.dtype[Any]) -> None:
+        self._product = np.empty((size, size), dtype)
         self._base = np.empty((size, size))
         self._cubed = np.empty((size, size))
 
-    def kernel(self, a: Floats, b: Floats) -> Floats:
-        """Return (a_i.b_j + 1)^3 as [len(a), len(b)], until the next call. Of one array with itself: half the work."""
-        np.matmul(a, b.T, out=self._base)
+    def kernel(self, a: Features, b: Features) -> Floats:
+        """Return (a_i.b_j / D + 1)^3 as [len(a), len(b)], until the next call. Of one array with itself: half the work.
+
+        The products have the precision of the features; all else is float64.
+        """
+        np.matmul(a, b.T, out=self._product)
+        np.multiply(self._product, 1.0 / a.shape[1], out=self._base, dtype=np.float64)
         self._base += 1.0
         np.square(self._base, out=self._cubed)
         self._cubed *= self._base
         return self._cubed
 
 
-def _subset(real: Floats, fake: Floats, room: _Room, share: float) -> _Subset:
-    """Return what one subset of vectors, over the root of D, says; `share` is the part of all real ones that it has."""
+def _subset(real: Features, fake: Features, room: _Room, share: float) -> _Subset:
+    """Return what one subset says; `share` is the part of all real vectors that it has."""
     size = len(real)
     kernel = room.kernel(real, real)
     among_real = float(kernel.sum() - np.trace(kernel)) / (size * (size - 1))
