@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from gan_core.report import charts, drawing
-from gan_core.report.charts import Chart, Curve
+from gan_core.report.chart_specs import Curve
+from gan_core.report.charts import Chart
 from gan_core.report.logs import Log
 from gan_core.report.moments import Moment
 
