@@ -34,7 +34,7 @@ from gan_core.measures.moments import moments_of
 from gan_core.measures.neighbours import Manifold, compare
 
 HERE = Path(__file__).parent
-SHOWN = 8
+SHOWN = 4
 
 
 class Sets(NamedTuple):
