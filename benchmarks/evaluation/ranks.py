@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from gan_core.measures.neighbours import Manifold, compare
+from PIL import Image
 
+from beam_jobs.sources.portraits import draw_portrait
 from benchmarks.evaluation.degradations import change, degraded
-from benchmarks.evaluation.ranks_page import page
+from benchmarks.evaluation.ranks_page import OTHER, REAL, page
 from gan_core.dataset import MemoryPictures, load_images
 from gan_core.distances import Images, SlicedWasserstein
 from gan_core.extractors.base import Choice, Extractor
@@ -30,9 +31,10 @@ from gan_core.handoff import DatasetManifest
 from gan_core.measures.frechet import FrechetReference
 from gan_core.measures.kernel import kernel_distance
 from gan_core.measures.moments import moments_of
+from gan_core.measures.neighbours import Manifold, compare
 
 HERE = Path(__file__).parent
-REAL, MEN, SHOWN = "real", "men only", 8
+SHOWN = 4
 
 
 class Sets(NamedTuple):
@@ -56,7 +58,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE, help="where RANKS.md and ranks.png go")
     given = parser.parse_args()
     sets = gathered(given.faces, given.others, given.count)
-    _picture(sets).save(given.out / "ranks.png", optimize=True)
+    _picture(sets.reference.shape[1]).save(given.out / "ranks.png", optimize=True)
     if given.run:
         sets.compared.update(_checkpoints(given.run, given.count))
     tables = {"pictures": _by_pixels(sets)}
@@ -76,8 +78,8 @@ def gathered(faces: Path, others: Path, count: int) -> Sets:
     men = pictures.images[rest[pictures.values[rest, 0] > 0]][:count]
     strangers = load_images(DatasetManifest.load(others), "train", count)
     small = len(strangers)
-    compared = {REAL: real, MEN: men, **{name: worse(real) for name, worse in degraded().items()}}
-    changes = {name: change(real, images) for name, images in compared.items() if name not in (REAL, MEN)}
+    compared = {REAL: real, OTHER: men, **{name: worse(real) for name, worse in degraded().items()}}
+    changes = {name: change(real, images) for name, images in compared.items() if name not in (REAL, OTHER)}
     compared |= {f"{REAL} (n = {small})": real[:small], f"{others.name.split('-')[0]} (n = {small})": strangers}
     return Sets(reference, compared, changes)
 
@@ -124,9 +126,11 @@ def _checkpoints(run: Path, count: int) -> dict[str, Images]:
     }
 
 
-def _picture(sets: Sets) -> Any:
-    rows = [images[:SHOWN] for images in sets.compared.values()]
-    return grid(np.concatenate(rows), SHOWN)
+def _picture(side: int) -> Image.Image:
+    """Return drawn portraits, and below them what each damage makes of them."""
+    drawn = [Image.fromarray(draw_portrait(0, index).pixels) for index in range(SHOWN)]
+    portraits = np.stack([np.asarray(each.resize((side, side), Image.Resampling.LANCZOS)) for each in drawn])
+    return grid(np.concatenate([portraits, *(worse(portraits) for worse in degraded().values())]), SHOWN)
 
 
 def _say(name: str, row: Mapping[str, Sequence[float | None]]) -> None:

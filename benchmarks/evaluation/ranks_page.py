@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from benchmarks import markdown
 from benchmarks.evaluation.degradations import BLURS, CHAIN, NOISES, SHUFFLES
@@ -24,13 +25,25 @@ _ABOUT = """\
 
 *Written by `python -m benchmarks.evaluation.ranks`; see its first lines for the command.*
 
-{count:,} faces of CelebA at 64x64 are the reference; each set below has as many, of other pictures, unless it says its n.
-`real` are faces like the reference, `men only` a part of them, which a good measure tells from all, yet finds
-nearer than damage. The damaged sets are `real` made worse, with the change of a pixel in grey levels (root mean
-square) beside them: kinds of damage have no other common scale. Blur in pixels, noise in grey levels, shuffles in patches. Behind a
-value is its standard error over the sampling of the compared set.
+{count:,} faces of CelebA at 64x64 are the reference; each set below has as many, of other pictures, unless it says its
+n. `real` are faces like the reference, `men only` a part of them, which a good measure tells from all, yet finds nearer
+than damage. The damaged sets are `real` made worse, with the change of a pixel in grey levels (root mean square) beside
+them: kinds of damage have no other common scale. Blur in pixels, noise in grey levels, shuffles in patches. `kimg` are
+checkpoints of a training on the same faces. Behind a value is its standard error over the sampling of the compared set.
 
-![eight pictures of each set, row by row in the order of the tables](ranks.png)
+What to expect, and what not:
+
+- Frechet and kernel distances claim every order below.
+- `swd` looks at 7x7 pixels at a time, of which most survive a shuffle: it claims an order within a kind of damage only.
+- Recall asks whether real pictures have neighbours in the set, not whether the set is good. Density and coverage, and
+  precision most of all, are flat near real data and near nothing: they claim the long steps from kind to kind, not the
+  small ones.
+- Other faces with another framing (`portraits`) are farther off than damage: a distance between sets sees framing,
+  clothes and backdrops too. Only pictures that were cropped alike compare.
+
+![the damage, done to drawn portraits: real, then row by row in the order of the table](ranks.png)
+
+*Drawn portraits, since photographs of CelebA may not be passed on: real, then the damaged sets in the order below.*
 """
 
 
@@ -55,7 +68,7 @@ def verdict(rows: Rows, measure: str, order: Sequence[str]) -> str:
     values = [sign * rows[name][measure][0] for name in order]
     wrong = [
         f"{better} / {worse}"
-        for better, worse, low, high in zip(order, order[1:], values, values[1:], strict=False)
+        for (better, worse), (low, high) in zip(pairwise(order), pairwise(values), strict=True)
         if low >= high
     ]
     return "yes" if not wrong else "no: " + ", ".join(wrong)

@@ -89,11 +89,11 @@ class Declaration:
             found = found[..., ::-1]
         if self.range:
             low, high = self.range
-            scale, offset = np.float32((high - low) / 255), np.float32(low)
+            scale, offset = np.array([(high - low) / 255]), np.array([low])
         else:
-            scale = 1 / np.array(self.std, np.float32)
-            offset = -np.array(self.mean, np.float32) * scale
-        found = np.asarray(found * scale + offset, np.float32)
+            scale = 1 / np.array(self.std)
+            offset = -np.array(self.mean) * scale
+        found = found * scale.astype(np.float32) + offset.astype(np.float32)
         return np.ascontiguousarray(np.moveaxis(found, 3, 1) if self.layout == "nchw" else found, np.float32)
 
 

@@ -13,10 +13,10 @@ parts are, and is compressed by a logarithm. Octaves are counted from the pictur
 picture lacks are 0. A picture keeps its size: blur and noise at the finest octave are what resizing would hide.
 
 Why this and not a network with random weights (Naeem et al. 2020, arXiv:2002.09797, section 3.3): each number has a
-meaning, none depends on a seed, and distances rise with blur, noise and shuffling and fall while a generator is
-trained (benchmarks/evaluation/RANKS.md). A VGG-like network of five random 3x3 convolutions
-found blurred faces farther from real ones than shuffled ones. What it cannot: tell what a picture shows. Two sets can agree in
-texture, colour and composition that a person would tell apart.
+meaning, none depends on a seed, and distances rise with blur, noise and shuffling and fall while a generator is trained
+(benchmarks/evaluation/RANKS.md). A VGG-like network of five random 3x3 convolutions found blurred faces farther from
+real ones than shuffled ones. What it cannot: tell what a picture shows. Two sets can agree in texture, colour and
+composition that a person would tell apart.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +103,7 @@ def test_distances_rank_drawn_portraits() -> None:
     reference, others = portraits(0, 150), portraits(150, 150)
     chain = [blurred(others, 0.5), noisy(others, 24), shuffled(others, 4)]
     changes = [change(others, worse) for worse in chain]
-    assert all(more > 2 * less for less, more in zip(changes, changes[1:], strict=False))
+    assert all(more > 2 * less for less, more in pairwise(changes))
     blurs = [blurred(others, sigma) for sigma in (0.5, 1.0, 2.0)]
     noises = [noisy(others, deviation) for deviation in (12, 24, 48)]
     shuffles = [shuffled(others, patches) for patches in (2, 4, 8)]

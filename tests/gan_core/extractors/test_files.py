@@ -220,3 +220,9 @@ def test_keras_files_read_no_others(tmp_path: Path) -> None:
     path.write_bytes(b"nothing")
     with pytest.raises(DataError, match="is not a Keras network"):
         opened(str(path))
+
+
+def test_the_docs_show_the_example() -> None:
+    """What can be copied from the docs is what the messages show."""
+    page = Path(__file__).parents[3] / "docs" / "extractors.md"
+    assert f"```toml\n{declaration.EXAMPLE}```\n" in page.read_text(encoding="utf-8")

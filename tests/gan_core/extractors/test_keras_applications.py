@@ -43,7 +43,7 @@ def test_features_are_those_of_keras_own_pooling(tmp_path: Path) -> None:
     grey = extractor.extract(images[..., :1]).features
     in_colour = extractor.extract(np.repeat(images[..., :1], 3, axis=3)).features
     np.testing.assert_allclose(grey, in_colour, rtol=0, atol=1e-4)
-    assert (found.features.dtype, found.features.std(axis=0).mean() > 0.01) == (np.float32, True)
+    assert (found.features.dtype, bool(np.ptp(found.features) > 0.1)) == (np.float32, True)
 
     network.layers[1].kernel.assign(network.layers[1].kernel + 1e-6)
     assert keras_applications.digest_of_weights(network) != facts.weights
