@@ -16,6 +16,7 @@ from gan_core.evaluation.sets import PictureSet, Rows, Sets, Step
 from gan_core.extractors.base import Extracted, Extractor, Features, Images
 from gan_core.groups import rows_of
 from gan_core.handoff import Checkpoint, DatasetManifest
+from gan_core.measures.features import Tick, no_tick
 from gan_core.sections import LABEL, EvalConfig
 
 SPLIT = "train"  # what the generator is asked to imitate
@@ -90,8 +91,11 @@ class Collection:
         """Return real pictures by their places in the order: uint8 [n, S, S, C]."""
         return self._pictures.read(self._order[places])
 
-    def collect(self, extractor: Extractor, step: Step) -> None:
-        """Read, generate and extract. `step` is called `steps` times, or less often where features are cached."""
+    def collect(self, extractor: Extractor, step: Step, tick: Tick = no_tick) -> None:
+        """Read, generate and extract. `step` is called `steps` times, or less often where features are cached.
+
+        `tick` is for the measures of `sets`.
+        """
         counts, dataset = self.counts, self._dataset
         found = sets.real_features(dataset, SPLIT, self._pictures, self._order, extractor, step)
         reference = self._real(found, 0, counts.real)
@@ -106,7 +110,7 @@ class Collection:
         fake = sets.extract(extractor, self._generated(), step)
         if self.condition:
             fake = replace(fake, rows=rows_of(self.condition.kind, self.condition.drawn(self.seeds)).astype(np.int64))
-        self.sets = Sets(reference, fake, half_a, half_b, known)
+        self.sets = Sets(reference, fake, half_a, half_b, known, tick)
 
     @property
     def steps(self) -> int:

@@ -18,6 +18,8 @@ from gan_core.extractors.base import Choice, Facts, describe
 from gan_core.handoff import Checkpoint, DatasetManifest, Scores, scores_digest
 from gan_core.progress import Progress, ReportProgress, silent
 
+_STEPS = 10  # of progress, for each measure
+
 
 def evaluate(
     config: RunConfig,
@@ -75,21 +77,14 @@ def _evaluate(
     extractor = registry.open_extractor(choice_of(config, dataset))
     facts, collection = extractor.facts, Collection(config, checkpoint, dataset)
     chosen = applicable(facts, collection.counts.generated)
-    total, done = collection.steps + len(chosen) + 1, 0
-
-    def step(figures: Mapping[str, float] | None = None) -> None:
-        nonlocal done
-        done += 1
-        report_progress(Progress("evaluate", min(done, total), total, "steps", figures or {}))
-
-    collection.collect(extractor, step)
-    done = collection.steps  # fewer were reported where features were cached
+    course = _Course(collection.steps, len(chosen) + 1, report_progress)
+    collection.collect(extractor, course.batch, course.tick)
     common = _protocol(config, collection, dataset, facts)
     values: dict[str, Any] = {}
     for key, metric in chosen.items():
         name, found = _measured(key, metric, collection, facts, common)
         values[name] = found
-        step({name: found["value"]} if found["value"] is not None else {})
+        course.measured({name: found["value"]})
     fields: dict[str, Any] = {"values": values}
     if collection.condition:
         fields["per_class"] = by_class.scores(collection.sets, collection.condition, chosen, facts)
@@ -97,9 +92,36 @@ def _evaluate(
         mine = {**_of_pictures(common), "measure": "class_accuracy", **accuracy.pop("parameters")}
         values["class_accuracy"] = {**accuracy, "protocol": mine, "fingerprint": protocol.fingerprint(mine)}
     fields |= sheets.write(draft, collection)
-    step()
+    course.measured({})
     fields["protocol"] = _whole_protocol(config, collection, common, facts, trained, checkpoint)
     return fields
+
+
+class _Course:
+    """How far an evaluation is: a step for each batch of pictures, and several for each measure."""
+
+    def __init__(self, batches: int, measures: int, report_progress: ReportProgress) -> None:
+        self._done, self._report = 0, report_progress
+        self._batches, self._total = batches, batches + measures * _STEPS
+        self._measures = 0
+
+    def batch(self) -> None:
+        """Note a batch of pictures."""
+        self._show(min(self._done + 1, self._batches))
+
+    def tick(self, done: int, total: int) -> None:
+        """Note that a measure has come from 0 to `done` of `total`; some do so several times."""
+        within = min(_STEPS - 1, _STEPS * done // max(1, total))
+        self._show(max(self._done, self._batches + self._measures * _STEPS + within))
+
+    def measured(self, figures: Mapping[str, float]) -> None:
+        """Note the end of a measure, with its value."""
+        self._measures += 1
+        self._show(self._batches + self._measures * _STEPS, figures)
+
+    def _show(self, done: int, figures: Mapping[str, float] | None = None) -> None:
+        self._done = done
+        self._report(Progress("evaluate", done, self._total, "steps", figures or {}))
 
 
 def _measured(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from gan_core.evaluation.sets import PictureSet, Sets
-from gan_core.measures.features import Estimate
+from gan_core.measures.features import Estimate, Tick
 from gan_core.measures.frechet import FrechetInfinity, frechet_infinity
 from gan_core.measures.inception_score import SPLITS, inception_score
 from gan_core.measures.kernel import SUBSET_SIZE, SUBSETS, KernelDistance, kernel_distance
 from gan_core.measures.neighbours import DENSITY_K, PRECISION_K
 
+_ENOUGH_TO_PART = 16  # pictures; of fewer, parts say nothing of the error of recall and coverage
 _THOUSANDTH = 1000.0  # kernel distances are shown times 1000
 
 
@@ -23,7 +25,8 @@ def frechet(sets: Sets) -> dict[str, Any]:
 
 def frechet_at_infinity(sets: Sets) -> dict[str, Any]:
     """Return the Fréchet distance of endlessly many generated pictures; see `measures.frechet.frechet_infinity`."""
-    value, floor = _infinity(sets.reference, sets.fake), _infinity(sets.half_a, sets.half_b)
+    value = _infinity(sets.reference, sets.fake, sets.tick)
+    floor = _infinity(sets.half_a, sets.half_b, sets.tick)
     return {
         **_beside(Estimate(value.value, value.error), Estimate(floor.value, floor.error)),
         **_warned(sets),
@@ -33,11 +36,11 @@ def frechet_at_infinity(sets: Sets) -> dict[str, Any]:
 
 def kernel(sets: Sets) -> dict[str, Any]:
     """Return the kernel distance x1000; see `measures.kernel`. Unbiased: a perfect generator is as often below 0."""
-    value = kernel_distance(sets.reference.features, sets.fake.features)
-    floor = kernel_distance(sets.half_a.features, sets.half_b.features)
+    value = kernel_distance(sets.reference.features, sets.fake.features, tick=sets.tick)
+    floor = kernel_distance(sets.half_a.features, sets.half_b.features, tick=sets.tick)
     return {
         **_beside(_thousandfold(value), _thousandfold(floor)),
-        "parts": {"deviation over subsets": {name: _THOUSANDTH * one.deviation for name, one in _two(value, floor)}},
+        **_deviations(value, floor),
         "parameters": {
             "version": 1,
             "subsets": SUBSETS,
@@ -70,7 +73,10 @@ def precision(sets: Sets) -> dict[str, Any]:
 def recall(sets: Sets) -> dict[str, Any]:
     """Return the share of real pictures that lie among generated ones."""
     value, floor = sets.compared
-    return {**_beside(value.recall, floor.recall), "parameters": {"version": 1, "k": PRECISION_K}}
+    return {
+        **_beside(_sure(value.recall, sets), _sure(floor.recall, sets)),
+        "parameters": {"version": 1, "k": PRECISION_K},
+    }
 
 
 def density(sets: Sets) -> dict[str, Any]:
@@ -82,7 +88,10 @@ def density(sets: Sets) -> dict[str, Any]:
 def coverage(sets: Sets) -> dict[str, Any]:
     """Return the share of real neighbourhoods that have a generated picture in them."""
     value, floor = sets.compared
-    return {**_beside(value.coverage, floor.coverage), "parameters": {"version": 1, "k": DENSITY_K}}
+    return {
+        **_beside(_sure(value.coverage, sets), _sure(floor.coverage, sets)),
+        "parameters": {"version": 1, "k": DENSITY_K},
+    }
 
 
 def authenticity(sets: Sets) -> dict[str, Any]:
@@ -101,8 +110,14 @@ def authenticity(sets: Sets) -> dict[str, Any]:
     }
 
 
+def _sure(found: Estimate, sets: Sets) -> Estimate:
+    """Leave out the error where there are too few pictures to part them."""
+    return found if min(len(sets.fake), len(sets.half_b)) >= _ENOUGH_TO_PART else found._replace(error=math.nan)
+
+
 def _beside(value: Estimate, floor: Estimate) -> dict[str, Any]:
-    return {"value": value.value, "error": value.error, "floor": floor.value, "floor_error": floor.error}
+    errors = [None if math.isnan(one.error) else one.error for one in (value, floor)]
+    return {"value": value.value, "error": errors[0], "floor": floor.value, "floor_error": errors[1]}
 
 
 def _warned(sets: Sets) -> dict[str, Any]:
@@ -114,14 +129,18 @@ def _warned(sets: Sets) -> dict[str, Any]:
     return {"warnings": [f"{few}: much of the distance is bias; look at the kernel distance"]}
 
 
-def _infinity(real: PictureSet, other: PictureSet) -> FrechetInfinity:
+def _infinity(real: PictureSet, other: PictureSet, tick: Tick) -> FrechetInfinity:
     error = real.frechet.estimate(other.features).error
-    return frechet_infinity(real.frechet, other.features, error=error)
+    return frechet_infinity(real.frechet, other.features, error=error, tick=tick)
 
 
 def _thousandfold(found: KernelDistance) -> Estimate:
     return Estimate(_THOUSANDTH * found.value, _THOUSANDTH * found.error)
 
 
-def _two(value: Any, floor: Any) -> tuple[tuple[str, Any], tuple[str, Any]]:
-    return ("value", value), ("floor", floor)
+def _deviations(value: KernelDistance, floor: KernelDistance) -> dict[str, Any]:
+    """Return the deviations that other tools show; none where a subset is the whole of both sets."""
+    if not value.deviation:
+        return {}
+    shown = {"value": _THOUSANDTH * value.deviation, "floor": _THOUSANDTH * floor.deviation}
+    return {"parts": {"deviation over subsets": shown}}

@@ -15,6 +15,7 @@ from gan_core.artifacts import digest_of
 from gan_core.dataset import Indices, Pictures
 from gan_core.extractors.base import Extracted, Extractor, Features, Images
 from gan_core.handoff import DatasetManifest, slug
+from gan_core.measures.features import Tick, no_tick
 from gan_core.measures.frechet import FrechetReference
 from gan_core.measures.moments import moments_of
 from gan_core.measures.neighbours import Comparison, Manifold, compare
@@ -76,7 +77,8 @@ class Sets:
         fake: generated ones.
         half_a: real pictures for the floor; `reference` itself where there are enough others beside it.
         half_b: others, none of half_a, as many as there are generated ones, or as there are in half_a.
-        known: training pictures, none of half_b, among which copies are looked for; without pictures in memory.
+        known: training pictures, none of half_b, among which copies are looked for.
+        tick: called with done and total by measures that take long, from 0 to their end each time.
     """
 
     reference: PictureSet
@@ -84,11 +86,13 @@ class Sets:
     half_a: PictureSet
     half_b: PictureSet
     known: PictureSet
+    tick: Tick = no_tick
 
     @functools.cached_property
     def compared(self) -> tuple[Comparison, Comparison]:
         """What balls say of the generated pictures, and of half_b beside half_a."""
-        return compare(self.reference.manifold, self.fake.features), compare(self.half_a.manifold, self.half_b.features)
+        value = compare(self.reference.manifold, self.fake.features, tick=self.tick)
+        return value, compare(self.half_a.manifold, self.half_b.features, tick=self.tick)
 
     @functools.cached_property
     def copied(self) -> tuple[Comparison, Comparison]:
@@ -96,8 +100,8 @@ class Sets:
         if self.known is self.half_a and self.half_a is self.reference:
             return self.compared
         manifold = self.known.manifold
-        found = (compare(manifold, one.features, repeats=0) for one in (self.fake, self.half_b))
-        return next(found), next(found)
+        value = compare(manifold, self.fake.features, repeats=0, tick=self.tick)
+        return value, compare(manifold, self.half_b.features, repeats=0, tick=self.tick)
 
 
 def extract(extractor: Extractor, batches: Iterable[Images], step: Step) -> PictureSet:
