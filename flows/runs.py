@@ -9,6 +9,8 @@ from typing import Any
 from flows.console import shown
 from gan_core.catalog import describe, run_folders
 
+_SHOWN = 3  # scores in a row: the headline
+
 
 def listing(data_root: Path) -> tuple[list[dict[str, Any]], str]:
     """Return all runs, newest last, as JSON and as text. A damaged folder is listed as such."""
@@ -25,6 +27,8 @@ def listing(data_root: Path) -> tuple[list[dict[str, Any]], str]:
 
 def _row(run: Mapping[str, Any]) -> tuple[str, ...]:
     images = f"{run['images_seen']:,}/{run['images_total']:,}"
-    scores = " ".join(f"{name}={value:.4g}" for name, value in run["scores"].items() if value is not None)
+    known = [f"{name}={value:.4g}" for name, value in run["scores"].items() if value is not None]
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    scores = " ".join(known[:_SHOWN]) + more
     state = f"damaged: {run['problem']}" if run["problem"] else str(run["state"])
     return str(run["name"]), state, images, scores or "-", str(run["date"]).removesuffix("+00:00") or "-"

@@ -155,7 +155,7 @@ def _train(
         loss = training.step(images, targets_of(learned.values[places], kind, len(names)))
         shown += recipe.batch_size
         if step % _REPORT_EVERY == _REPORT_EVERY - 1 or shown == total:
-            report_progress(Progress("classifier", shown, total, figures={"loss": float(loss)}))
+            report_progress(Progress("classify", shown, total, figures={"loss": float(loss)}))
     np.savez(draft / _WEIGHTS_FILE, allow_pickle=False, **_state(network))
     tested = _tested(network, kind, names, StreamedPictures(dataset, held_out.split), held_out)
     return {

@@ -72,7 +72,7 @@ def test_classes_are_learned(trained: tuple[Classifier, list[Progress]]) -> None
     }
     assert classifier.facts["trained_on"] == {"split": "train", "count": 62, "unlabelled": 2}
     assert classifier.facts["images_shown"] == 640
-    assert [(one.stage, one.done, one.total) for one in seen] == [("classifier", 320, 640), ("classifier", 640, 640)]
+    assert [(one.stage, one.done, one.total) for one in seen] == [("classify", 320, 640), ("classify", 640, 640)]
 
 
 def test_what_it_says(trained: tuple[Classifier, list[Progress]]) -> None:
