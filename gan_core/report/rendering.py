@@ -11,6 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from gan_core.report import drawing, networks, wording
+from gan_core.report.explanations import explanation
 
 
 def render(template: str, facts: Mapping[str, Any], *, live_charts: bool = False) -> str:
@@ -56,6 +57,7 @@ def _environment() -> jinja2.Environment:
         "duration": wording.duration,
         "when": wording.when,
         "compact": networks.compact,
+        "short_name": lambda key: explanation(key).short,
         "still": lambda chart: Markup(drawing.still(chart.spec, chart.name, chart.text)),
         "json": lambda value: Markup(drawing.embedded_json(value)),
     }
