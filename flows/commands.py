@@ -14,7 +14,7 @@ from flows import presets
 from flows.console import Display, duration, shown
 from flows.output import new_log, quiet_libraries, redirected
 from flows.plan import Plan, make_plan
-from flows.stages import STAGES, Order, StageResult, check_inputs, check_root, folder_of
+from flows.stages import STAGES, Order, StageResult, check_extractor, check_inputs, check_root, folder_of
 from flows.terminal import Terminal
 from gan_core import artifacts
 from gan_core.config import RunConfig
@@ -61,6 +61,7 @@ def run_flow(own: Terminal, config: RunConfig) -> None:
     start = time.monotonic()
     order = _order(own, config)
     check_root("run", order)
+    check_extractor(order)
     plan = make_plan(order)
     artifacts.make_folder(order.data_root)
     if plan.done:

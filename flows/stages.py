@@ -286,8 +286,17 @@ def check_inputs(name: str, order: Order) -> None:
     place = locate(order)
     if name in ("train", "evaluate", "report"):
         _dataset(order, place)
+    if name == "evaluate":
+        check_extractor(order)
     if name in ("sample", "evaluate"):
         conditions.chosen(checkpoints.load_condition(_checkpoint(order, place)), order.config.eval)
+
+
+def check_extractor(order: Order) -> None:
+    """Raise ConfigError where `evaluate` could not measure by what the config names, long before its turn."""
+    from gan_core.extractors import registry
+
+    registry.check(registry.asked(order.config.eval, order.data_root))
 
 
 def _start_run(order: Order, place: Place) -> Path | None:

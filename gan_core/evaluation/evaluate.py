@@ -14,7 +14,7 @@ from gan_core.evaluation import by_class, sheets
 from gan_core.evaluation.collection import SPLIT, Collection
 from gan_core.evaluation.metrics import Metric, applicable
 from gan_core.extractors import registry
-from gan_core.extractors.base import Choice, Facts, describe
+from gan_core.extractors.base import Facts, describe
 from gan_core.handoff import Checkpoint, DatasetManifest, Scores, scores_digest
 from gan_core.progress import Progress, ReportProgress, silent
 
@@ -59,12 +59,6 @@ def evaluate(
     return Scores(folder, found.fields["values"], found.fields["protocol"])
 
 
-def choice_of(config: EvalConfig, dataset: DatasetManifest) -> Choice:
-    """Return the extractor that the config asks for; downloads go below the data root that the data set lies in."""
-    downloads = dataset.path.parent.parent / "weights"
-    return Choice(name=config.extractor, weights=config.weights, resizing=config.resizing, downloads=downloads)
-
-
 def _evaluate(
     config: EvalConfig,
     checkpoint: Checkpoint,
@@ -74,7 +68,7 @@ def _evaluate(
     report_progress: ReportProgress,
 ) -> dict[str, Any]:
     """Return the fields of the manifest of scores, and draw its pictures into `draft`."""
-    extractor = registry.open_extractor(choice_of(config, dataset))
+    extractor = registry.open_extractor(registry.asked(config, dataset.path.parent.parent))
     facts, collection = extractor.facts, Collection(config, checkpoint, dataset)
     chosen = applicable(facts, collection.counts.generated)
     course = _Course(collection.steps, len(chosen) + 1, report_progress)

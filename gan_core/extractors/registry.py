@@ -12,6 +12,7 @@ from pathlib import Path
 from gan_core.errors import ConfigError
 from gan_core.extractors.base import Choice, Extractor
 from gan_core.options import suggestion
+from gan_core.sections import EvalConfig
 
 KERAS = "keras:"
 FILE_ENDINGS = (".onnx", ".keras", ".h5", ".hdf5")
@@ -42,6 +43,44 @@ EXTRACTORS: dict[str, Callable[[Choice], Extractor]] = {
 }
 
 
+def asked(config: EvalConfig, data_root: Path) -> Choice:
+    """Return the extractor that the config asks for; downloads go below the data root."""
+    return Choice(
+        name=config.extractor,
+        weights=config.weights,
+        resizing=config.resizing,
+        downloads=data_root / "weights",
+    )
+
+
+def check(choice: Choice) -> None:
+    """Look whether names and files make sense, before hours of training; opens no network, imports no TensorFlow.
+
+    Raises:
+        ConfigError: no such extractor or file, or a file without its declaration.
+    """
+    is_file = choice.name.endswith(FILE_ENDINGS)
+    if choice.name not in EXTRACTORS and not choice.name.startswith(KERAS) and not is_file:
+        raise _unknown(choice.name)
+    if choice.name == "embedded":
+        _embedded(choice)
+    if is_file:
+        if not Path(choice.name).is_file():
+            raise ConfigError(f"eval.extractor names no file: {choice.name}")
+        from gan_core.extractors import declaration
+
+        declaration.read(Path(choice.name))
+    if choice.weights and "://" not in choice.weights and not Path(choice.weights).is_file():
+        raise ConfigError(f"eval.weights names no file: {choice.weights}")
+
+
+def _unknown(name: str) -> ConfigError:
+    return ConfigError(
+        f"eval.extractor must be one of {', '.join(EXTRACTORS)}, {KERAS}NAME of keras.applications, "
+        f"or a file that ends with .onnx or .keras, got '{name}'{suggestion(name, EXTRACTORS)}"
+    )
+
+
 def open_extractor(choice: Choice) -> Extractor:
     """Return the extractor that the user asks for, its weights loaded.
 
@@ -59,7 +98,4 @@ def open_extractor(choice: Choice) -> Extractor:
         from gan_core.extractors import files
 
         return files.load(choice, Path(choice.name))
-    raise ConfigError(
-        f"eval.extractor must be one of {', '.join(EXTRACTORS)}, {KERAS}NAME of keras.applications, "
-        f"or a file that ends with .onnx or .keras, got '{choice.name}'{suggestion(choice.name, EXTRACTORS)}"
-    )
+    raise _unknown(choice.name)
