@@ -35,7 +35,8 @@ def test_features_are_those_of_keras_own_pooling(tmp_path: Path) -> None:
     assert facts.weights == keras_applications.digest_of_weights(network)
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
     pixels = keras.applications.mobilenet.preprocess_input(resize(images, "clean", 224))
-    pooled = keras.Model(network.inputs[0], network.get_layer("global_average_pooling2d").output)
+    (pooling,) = (layer for layer in network.layers if isinstance(layer, keras.layers.GlobalAveragePooling2D))
+    pooled = keras.Model(network.inputs[0], pooling.output)
     found = extractor.extract(images)
     np.testing.assert_allclose(found.features, np.asarray(pooled(pixels)).reshape(3, 1024), rtol=0, atol=1e-4)
     assert found.logits is not None
