@@ -15,6 +15,7 @@ from gan_core.measures.features import Features, Floats, Tick, check_pair, no_ti
 SUBSETS = 100
 SUBSET_SIZE = 1000
 SEED = 2020  # torch-fidelity's
+_BAND_ROWS = 64  # of a matrix of kernels at once: 1 MB of float64
 
 
 class KernelDistance(NamedTuple):
@@ -66,7 +67,7 @@ def kernel_distance(
         tick: called after each subset.
 
     Returns:
-        See `KernelDistance`. Memory: three matrices of subset_size^2 float64, and the vectors of a subset.
+        See `KernelDistance`. Memory: a matrix of subset_size^2 products, and the vectors of a subset.
 
     Raises:
         DataError: not finite, fewer than 2, or of different lengths.
@@ -92,44 +93,62 @@ def kernel_distance(
     return KernelDistance(float(distances.mean()), float(np.sqrt(variance)), deviation, size, subsets)
 
 
+class _Sums(NamedTuple):
+    """What is needed of a matrix of kernels K, [N, M]."""
+
+    rows: Floats  # sums, float64 [N]
+    columns: Floats  # sums, float64 [M]
+    squares: float  # sum of K^2
+    diagonal: Floats  # float64 [min(N, M)]
+
+
 class _Room:
-    """The matrices that every kernel is computed in: fresh memory for each costs as much as the product."""
+    """The memory that every kernel is computed in: fresh matrices for each cost as much as the product.
+
+    After the product, a band of rows at a time goes through all the rest, while it is in the processor's cache.
+    """
 
     def __init__(self, size: int, dtype: np.dtype[Any]) -> None:
         self._product = np.empty((size, size), dtype)
-        self._base = np.empty((size, size))
-        self._cubed = np.empty((size, size))
+        self._base = np.empty((_BAND_ROWS, size))
+        self._cubed = np.empty((_BAND_ROWS, size))
 
-    def kernel(self, a: Features, b: Features) -> Floats:
-        """Return (a_i.b_j / D + 1)^3 as [len(a), len(b)], until the next call. Of one array with itself: half the work.
+    def sums(self, a: Features, b: Features) -> _Sums:
+        """Return sums of (a_i.b_j / D + 1)^3 over [len(a), len(b)]. Of one array with itself: half the product.
 
         The products have the precision of the features; all else is float64.
         """
         np.matmul(a, b.T, out=self._product)
-        np.multiply(self._product, 1.0 / a.shape[1], out=self._base, dtype=np.float64)
-        self._base += 1.0
-        np.square(self._base, out=self._cubed)
-        self._cubed *= self._base
-        return self._cubed
+        rows, columns, diagonal = np.empty(len(a)), np.zeros(len(b)), np.empty(min(len(a), len(b)))
+        squares = 0.0
+        for start in range(0, len(a), _BAND_ROWS):
+            band = slice(start, min(start + _BAND_ROWS, len(a)))
+            base, cubed = self._base[: band.stop - start], self._cubed[: band.stop - start]
+            np.multiply(self._product[band], 1.0 / a.shape[1], out=base, dtype=np.float64)
+            base += 1.0
+            np.multiply(base, base, out=cubed)
+            cubed *= base
+            rows[band] = cubed.sum(axis=1)
+            columns += cubed.sum(axis=0)
+            squares += float(np.vdot(cubed, cubed))
+            diagonal[band] = np.diagonal(cubed, offset=start)
+        return _Sums(rows, columns, squares, diagonal)
 
 
 def _subset(real: Features, fake: Features, room: _Room, share: float) -> _Subset:
     """Return what one subset says; `share` is the part of all real vectors that it has."""
     size = len(real)
-    kernel = room.kernel(real, real)
-    among_real = float(kernel.sum() - np.trace(kernel)) / (size * (size - 1))
-    kernel = room.kernel(fake, fake)
-    diagonal = np.diagonal(kernel).copy()
-    rows = (kernel.sum(axis=1) - diagonal) / (size - 1)
-    squares = (float(np.vdot(kernel, kernel)) - float(diagonal @ diagonal)) / (size * (size - 1))
-    kernel = room.kernel(fake, real)
-    to_real, from_real = kernel.mean(axis=1), kernel.mean(axis=0)
-    across_squares = float(np.vdot(kernel, kernel)) / size**2
-    distance = among_real + float(rows.mean()) - 2.0 * float(to_real.mean())
+    among_real, among_fake, across = room.sums(real, real), room.sums(fake, fake), room.sums(fake, real)
+    within = float(among_real.rows.sum() - among_real.diagonal.sum()) / (size * (size - 1))
+    rows = (among_fake.rows - among_fake.diagonal) / (size - 1)
+    squares = (among_fake.squares - float(among_fake.diagonal @ among_fake.diagonal)) / (size * (size - 1))
+    to_real, from_real = across.rows / size, across.columns / size
+    distance = within + float(rows.mean()) - 2.0 * float(to_real.mean())
     influence = 4.0 * float((rows - to_real).var(ddof=1))
     if size < 4:
         return _Subset(distance, influence, 0.0)
     corrected = 1.0 - 2.0 / size
     pairs = (squares - float(rows.mean()) ** 2 - 2.0 * float(rows.var(ddof=1))) / corrected
-    cross = across_squares - float(to_real.mean()) ** 2 - float(to_real.var(ddof=1)) - float(from_real.var(ddof=1))
+    cross = across.squares / size**2 - float(to_real.mean()) ** 2
+    cross -= float(to_real.var(ddof=1)) + float(from_real.var(ddof=1))
     return _Subset(distance, influence - 4.0 * (pairs + (1.0 - share) * cross / corrected) / size, pairs)

@@ -71,6 +71,9 @@ class MomentSums:
         for _, block in row_blocks(features):
             mean = block.mean(axis=0, dtype=np.float64)
             centred = np.subtract(block, mean, dtype=np.float64)
+            if not self._count:
+                self._count, self._mean, self._squares = len(block), mean, centred.T @ centred
+                continue
             step = mean - self._mean
             total = self._count + len(block)
             self._squares += centred.T @ centred
