@@ -86,14 +86,17 @@ def summary_markdown(config: RunConfig, results: Sequence[StageResult]) -> str:
 
 
 def score_rows(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return one row a measure: its value, its floor (real against real), unit, and which way is better."""
+    """Return one row a measure: value and floor (real against real) with standard errors, unit, what is better."""
     return [
         {
             "measure": name,
             "value": facts.get("value"),
+            "error": facts.get("error"),
             "floor": facts.get("floor"),
+            "floor_error": facts.get("floor_error"),
             "unit": facts.get("unit"),
             "better": facts.get("better"),
+            "fingerprint": facts.get("fingerprint"),
         }
         for name, facts in scores.items()
     ]

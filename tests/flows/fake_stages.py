@@ -61,7 +61,15 @@ _SOURCE = {
     "counts": {"train": 9},
     "notes": [],
 }
-_SCORE = {"value": 2.5, "floor": 0.5, "unit": "SWD x1000", "better": "lower"}
+_SCORE = {
+    "value": 2.5,
+    "error": 0.25,
+    "floor": 0.5,
+    "floor_error": 0.125,
+    "unit": "SWD x1000",
+    "better": "lower",
+    "fingerprint": "0123456789ab",
+}
 _SUMMARIES = {"ingest": _SOURCE, "evaluate": {"scores": {"swd": _SCORE}}}
 
 

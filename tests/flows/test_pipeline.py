@@ -65,8 +65,17 @@ def assert_artifacts(url: str, root: Path) -> None:
         for artifact in httpx.post(f"{url}/artifacts/latest/filter", json=query).json()
     }
     assert "| train | done |" in found["faceloom-summary"]
-    scores = {"measure": "swd", "value": 2.5, "floor": 0.5, "unit": "SWD x1000", "better": "lower"}
-    assert json.loads(found["faceloom-scores"]) == [scores]
+    (scores,) = json.loads(found["faceloom-scores"])
+    assert scores == {
+        "measure": "swd",
+        "value": 2.5,
+        "error": 0.25,
+        "floor": 0.5,
+        "floor_error": 0.125,
+        "unit": "SWD x1000",
+        "better": "lower",
+        "fingerprint": "0123456789ab",
+    }
     assert found["faceloom-report"] == f"[report.done]({(root / 'report.done').as_uri()})"
     assert [found[f"faceloom-{name}"] for name in ("ingest", "prepare", "train", "sample", "evaluate")] == [100.0] * 5
 
