@@ -90,7 +90,8 @@ def _by_pixels(sets: Sets) -> dict[str, dict[str, Any]]:
     rows = {}
     for name, images in sets.compared.items():
         if len(images) == len(sets.reference):
-            rows[name] = {"swd": (float(np.mean(list(measure.distance(images).values()))), None)}
+            found = measure.distance(images)
+            rows[name] = {"swd": (found.mean, found.error)}
             _say(name, rows[name])
     return rows
 
