@@ -16,7 +16,7 @@ _MAX_ROWS = 200
 _LABEL_LETTERS = 28
 _BRIEF = {
     "InputLayer": "Input",
-    "Conv2DTranspose": "ConvTranspose",
+    "Conv2DTranspose": "ConvT",
     "BatchNormalization": "BatchNorm",
     "LayerNormalization": "LayerNorm",
     "SpectralNormalization": "SpectralNorm",
