@@ -29,6 +29,8 @@ _SHORTCUTS = {
     "format": "eval.sample_format",
     "class_name": "eval.sample_class",
     "attributes": "eval.sample_attributes",
+    "extractor": "eval.extractor",
+    "weights": "eval.weights",
 }
 
 
@@ -171,10 +173,15 @@ def sample(own: Terminal, config: RunConfig, data_root: Path) -> None:
 
 @stage_command(
     "evaluate",
-    "Measure the trained generator against the real pictures.",
+    "Measure the trained generator against the real pictures.\n\nWhat the measures see, and their errors: "
+    "docs/evaluation.md. Compare runs with: faceloom runs compare",
     "faceloom evaluate quickstart",
+    "faceloom evaluate celeba64 --extractor inception-2015           FID and KID",
+    "faceloom evaluate celeba64 --extractor inception-2015 --weights pt_inception-2015-12-05-6726825d.pth",
     "faceloom evaluate quickstart --set eval.score_count=4096 --json",
 )
+@click.option("--extractor", metavar="NAME|FILE", help="Network to compare by; short for --set eval.extractor=...")
+@click.option("--weights", metavar="FILE|URL", help="The extractor's weights; short for --set eval.weights=...")
 def evaluate(own: Terminal, config: RunConfig, data_root: Path) -> None:
     """See help."""
     _alone(own, config, "evaluate")

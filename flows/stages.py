@@ -283,11 +283,11 @@ def check_inputs(name: str, order: Order) -> None:
 
         check_path(order.config.data)
         return
+    if name == "evaluate":
+        check_extractor(order)
     place = locate(order)
     if name in ("train", "evaluate", "report"):
         _dataset(order, place)
-    if name == "evaluate":
-        check_extractor(order)
     if name in ("sample", "evaluate"):
         conditions.chosen(checkpoints.load_condition(_checkpoint(order, place)), order.config.eval)
 

@@ -70,6 +70,10 @@ MISTAKES = [
      ".tar.gz, .tgz); unpack it and name the folder"),
     (["run", "smoke", "--data-root", "a.txt/data"], "cannot create the folder a.txt/data: Not a directory; choose "
      "another --data-root"),
+    (["evaluate", "smoke", "--extractor", "vgg"], "eval.extractor must be one of embedded, inception-2015, "
+     "inception-keras, keras:NAME of keras.applications, or a file that ends with .onnx or .keras, got 'vgg'"),
+    (["evaluate", "smoke", "--extractor", "inception-2015", "--weights", "w.pth"], "eval.weights names no file: w.pth"),
+    (["run", "smoke", "--set", "eval.extractor=a.onnx"], "eval.extractor names no file: a.onnx"),
     (["train", "smoke"], "there is no dataset at data/datasets/synthetic-32-{dataset}: manifest.json is missing; "
      "make it with: faceloom prepare smoke"),
     (["sample", "smoke", "--set", "train.seed=3"], "there is no finished training at data/runs/smoke-{run}; make it "
