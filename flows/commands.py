@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flows import presets
+from flows.checks import check_extractor, check_inputs, check_root
 from flows.console import Display, duration, shown
 from flows.output import new_log, quiet_libraries, redirected
 from flows.plan import Plan, make_plan
-from flows.stages import STAGES, Order, StageResult, check_extractor, check_inputs, check_root, folder_of
+from flows.stages import STAGES, Order, StageResult, folder_of
 from flows.terminal import Terminal
 from gan_core import artifacts
 from gan_core.config import RunConfig

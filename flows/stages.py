@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gan_core import artifacts, checkpoints, conditions, lineage
+from gan_core import artifacts, checkpoints, lineage
 from gan_core.config import RunConfig
 from gan_core.errors import ArtifactError, ConfigError, DataError
 from gan_core.handoff import (
@@ -178,7 +178,7 @@ def prepare(order: Order, report_progress: ReportProgress) -> StageResult:
 def train(order: Order, report_progress: ReportProgress) -> StageResult:
     """Train the two networks, from the newest checkpoint on."""
     place = locate(order)
-    dataset = _dataset(order, place)
+    dataset = dataset_of(order, place)
     is_chief = this_worker().is_chief
     if is_chief:
         _start_run(order, place)
@@ -203,7 +203,7 @@ def train(order: Order, report_progress: ReportProgress) -> StageResult:
 def sample(order: Order, report_progress: ReportProgress) -> StageResult:
     """Write pictures from the trained generator, and a grid."""
     place = locate(order)
-    checkpoint = _checkpoint(order, place)
+    checkpoint = checkpoint_of(order, place)
     _start_run(order, place)
     with lineage.recorded("sample", order.attempt, place.run_dir) as entry:
         from gan_core import sampling
@@ -218,7 +218,7 @@ def sample(order: Order, report_progress: ReportProgress) -> StageResult:
 def evaluate(order: Order, report_progress: ReportProgress) -> StageResult:
     """Measure the trained generator against the real pictures."""
     place = locate(order)
-    dataset, checkpoint = _dataset(order, place), _checkpoint(order, place)
+    dataset, checkpoint = dataset_of(order, place), checkpoint_of(order, place)
     _start_run(order, place)
     with lineage.recorded("evaluate", order.attempt, place.run_dir) as entry:
         from gan_core.evaluation.evaluate import evaluate as measure
@@ -233,7 +233,7 @@ def evaluate(order: Order, report_progress: ReportProgress) -> StageResult:
 def report(order: Order, report_progress: ReportProgress) -> StageResult:
     """Write the HTML page about the run, with whatever the run has by now, and that over all runs."""
     place = locate(order)
-    dataset = _dataset(order, place)
+    dataset = dataset_of(order, place)
     _start_run(order, place)
     with lineage.recorded("report", order.attempt, place.run_dir) as entry:
         from gan_core.report import write_index, write_report
@@ -255,50 +255,6 @@ STAGES: dict[str, Stage] = {
 }
 
 
-def check_root(name: str, order: Order) -> None:
-    """Raise ConfigError, naming the way out, when `name` needs its files on this machine, and they are elsewhere.
-
-    Nothing is looked up. `run` is asked for as a stage of its own. Of several workers, each may only train.
-    """
-    if name != "train" and this_worker().count > 1:
-        raise ConfigError(
-            f"faceloom {name} is for one process, and TF_CONFIG names {this_worker().count}; of several workers, each "
-            "runs faceloom train, and without TF_CONFIG one of them runs the rest"
-        )
-    if name in ("ingest", "prepare") or not is_remote(order.data_root):
-        return
-    raise ConfigError(
-        f"faceloom {name} works on files of this machine, and --data-root is {order.data_root}; bring the data set "
-        f"here with: faceloom data fetch {order.data_root}/datasets/NAME, and name a folder of this machine"
-    )
-
-
-def check_inputs(name: str, order: Order) -> None:
-    """Raise ConfigError, naming the command that makes it, when the stage `name` lacks an input on disk.
-
-    A large source takes seconds to list: for `prepare` it is only seen to be there.
-    """
-    if name == "prepare":
-        from beam_jobs.sources.registry import check_path
-
-        check_path(order.config.data)
-        return
-    if name == "evaluate":
-        check_extractor(order)
-    place = locate(order)
-    if name in ("train", "evaluate", "report"):
-        _dataset(order, place)
-    if name in ("sample", "evaluate"):
-        conditions.chosen(checkpoints.load_condition(_checkpoint(order, place)), order.config.eval)
-
-
-def check_extractor(order: Order) -> None:
-    """Raise ConfigError where `evaluate` could not measure by what the config names, long before its turn."""
-    from gan_core.extractors import registry
-
-    registry.check(registry.asked(order.config.eval, order.data_root))
-
-
 def _start_run(order: Order, place: Place) -> Path | None:
     """Note what is to be made; return the run's folder. None on an object store: a run begins where it is trained."""
     if is_remote(place.run_dir):
@@ -309,7 +265,8 @@ def _start_run(order: Order, place: Place) -> Path | None:
     return place.run_dir
 
 
-def _dataset(order: Order, place: Place) -> DatasetManifest:
+def dataset_of(order: Order, place: Place) -> DatasetManifest:
+    """Return the prepared data set. Raises ConfigError, naming the command that makes it, where there is none."""
     try:
         dataset = DatasetManifest.load(place.dataset)
     except ArtifactError as error:
@@ -320,7 +277,8 @@ def _dataset(order: Order, place: Place) -> DatasetManifest:
     return dataset
 
 
-def _checkpoint(order: Order, place: Place) -> Checkpoint:
+def checkpoint_of(order: Order, place: Place) -> Checkpoint:
+    """Return the checkpoint to sample and score. Raises ConfigError, naming the command, where none is finished."""
     found = checkpoints.chosen_checkpoint(place.run_dir, order.config)
     if found is None:
         make = lineage.command("train", order.config, order.data_root)

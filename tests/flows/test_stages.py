@@ -12,8 +12,9 @@ import pytest
 from beam_jobs.sources import registry
 from beam_jobs.sources.registry import Listed
 from flows import runs
+from flows.checks import check_inputs
 from flows.console import finished_text
-from flows.stages import STAGES, Order, StageResult, check_inputs, locate
+from flows.stages import STAGES, Order, StageResult, locate
 from gan_core import artifacts, checkpoints, lineage
 from gan_core.config import load_config
 from gan_core.errors import ConfigError, Diverged, Interrupted

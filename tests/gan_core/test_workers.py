@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.stages import Order, check_root
+from flows.checks import check_root
+from flows.stages import Order
 from gan_core.checkpoints import latest_checkpoint
 from gan_core.config import RunConfig
 from gan_core.errors import ConfigError
