@@ -10,9 +10,10 @@ READY := $(VENV)/.ready
 run: $(READY)
 	$(BIN)/faceloom run $(PRESET)
 
-# A file of tests stays in one process: its fixtures are made once. Four processes are 6 GB of TensorFlow at most.
+# A file of tests stays in one process: its fixtures are made once. Files keep their order, so that property-based tests run
+# before flows, whose libraries leave threads behind that draw random numbers. Four processes are 6 GB of TensorFlow at most.
 test: $(READY)
-	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check .
