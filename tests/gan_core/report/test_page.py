@@ -191,7 +191,7 @@ def test_scores_stand_with_error_floor_parts_and_protocol(full: Written) -> None
     assert "Note: above the floor: less diverse" in text
     own = "fingerprint 0123456789ab 2,048 generated 2,048 real dataset digest dddddddddddd split train"
     assert text.count(own) == 7
-    assert "novel 0.500 no floor measured" in text
+    assert "novel 0.500 no floor measured Part Value 7 0.250" in text
     assert "levels 32, 16 window 7" in text
     assert "Fewer pictures than asked for: 2048 pictures a set" in text
     assert "These are scores of 2,048 pictures. Below 10,000" in text
