@@ -176,7 +176,11 @@ def _whole_protocol(
         "ema": True,
         "seed": config.seed,
     }
-    if counts.half < config.score_count:
+    if counts.generated < config.score_count:
         wanted = 2 * config.score_count
         found["note"] = f"{counts.half} pictures a set: of {wanted} real ones asked for there are {counts.available}"
+    elif counts.real < config.real_count or counts.half < config.score_count:
+        found["note"] = (
+            f"{counts.real} real pictures, and halves of {counts.half} for the floor: there are {counts.available}"
+        )
     return found

@@ -255,6 +255,16 @@ def test_evaluate_shrinks_all_sets_together(house: House) -> None:
     assert house.seeds == [range(5, 55)]
 
 
+@pytest.mark.parametrize(("real", "used"), [(100, 100), (500, 100)])
+def test_a_reference_of_its_own_size(house: House, real: int, used: int) -> None:
+    """With `eval.real_count`, as many samples as asked for meet all real pictures; only the floor has smaller sets."""
+    scores = house.evaluate(score_count=64, real_count=real)
+    protocol = scores.values["frechet_distance"]["protocol"]
+    assert [protocol[f"{kind}_count"] for kind in ("real", "floor", "generated")] == [used, 50, 64]
+    assert scores.protocol["note"] == "100 real pictures, and halves of 50 for the floor: there are 100"
+    assert house.seeds == [range(5, 69)]
+
+
 def test_evaluate_refuses_three_pictures(house: House, tmp_path: Path) -> None:
     """Below two pictures a half there are no scores: the message has the counts; nothing is published."""
     house.dataset = make_dataset(tmp_path / "datasets/three", count=3)
