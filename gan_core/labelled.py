@@ -72,13 +72,6 @@ def read_labels(dataset: DatasetManifest, split: str, asked: Sequence[str]) -> L
     return Labels(values, is_original, np.cumsum(is_original, dtype=np.int64) - 1)
 
 
-def load_values(dataset: DatasetManifest, split: str, asked: Sequence[str], count: int | None = None) -> Values:
-    """Return what the pictures of `dataset.load_images(dataset, split, count)` are, in its order: int32 [n, k]."""
-    labels = read_labels(dataset, split, asked)
-    originals = labels.values[labels.is_original]
-    return originals[np.random.default_rng(0).permutation(len(originals))[:count]]
-
-
 def parts(dataset: DatasetManifest, asked: Sequence[str]) -> tuple[Part, Part]:
     """Return what a classifier learns from, and what it is tested on.
 

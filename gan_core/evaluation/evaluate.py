@@ -73,7 +73,7 @@ def _evaluate(
     chosen = applicable(facts, collection.counts.generated)
     course = _Course(collection.steps, len(chosen) + 1, report_progress)
     collection.collect(extractor, course.batch, course.tick)
-    common = _protocol(config, collection, dataset, facts)
+    common = _protocol(collection, dataset, facts)
     values: dict[str, Any] = {}
     for key, metric in chosen.items():
         name, found = _measured(key, metric, collection, facts, common)
@@ -136,7 +136,7 @@ def _of_pictures(common: Mapping[str, Any]) -> dict[str, Any]:
     return {field: value for field, value in common.items() if field not in unseen}
 
 
-def _protocol(config: EvalConfig, collection: Collection, dataset: DatasetManifest, facts: Facts) -> dict[str, Any]:
+def _protocol(collection: Collection, dataset: DatasetManifest, facts: Facts) -> dict[str, Any]:
     """Return what all measures have in common: numbers of another protocol do not compare."""
     counts = collection.counts
     return {

@@ -3,14 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from gan_core import labelled
-from gan_core.dataset import load_images
 from gan_core.errors import ConfigError
-from gan_core.labelled import load_values, parts
-from tests.written_datasets import pictures, pixels_of, write_dataset
+from gan_core.labelled import parts
+from tests.written_datasets import pictures, write_dataset
 
 
 def test_the_test_split_is_held_out(tmp_path: Path) -> None:
@@ -51,12 +49,3 @@ def test_no_classes(tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path / "one", [*listed[:3], replace(listed[3], label=1)])
     with pytest.raises(ConfigError, match=r"have a class, and 1 of 4 training .* have; label them in the source"):
         parts(dataset, ["label"])
-
-
-def test_values_of_loaded_pictures(tmp_path: Path) -> None:
-    """What real pictures are comes in the order in which their pixels are loaded."""
-    dataset = write_dataset(tmp_path / "d", pictures(12), mirrored=True)
-    images, values = load_images(dataset, "train", 7), load_values(dataset, "train", ["label"], 7)
-    number_of = {pixels_of(one.key).tobytes(): one.label for one in pictures(12)}
-    assert values.tolist() == [[number_of[image.tobytes()]] for image in images]
-    assert values.dtype == np.int32
