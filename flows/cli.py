@@ -17,6 +17,7 @@ import click
 from flows import terminal
 from flows.data_command import data
 from flows.fetch_command import fetch
+from flows.models_command import models_group
 from flows.runs_command import runs
 from flows.terminal import EXIT_CODES, Group, Terminal, data_root_option, shared_options
 from gan_core.config import RunConfig, load_config
@@ -215,6 +216,7 @@ def presets(own: Terminal, name: str | None) -> None:
 
 
 cli.add_command(runs)
+cli.add_command(models_group)
 
 
 @cli.command(epilog=examples("faceloom doctor", "faceloom doctor --json"))

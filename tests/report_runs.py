@@ -280,8 +280,9 @@ def publish(
 
 def bless(root: Path, run_dir: Path, images_seen: int) -> None:
     """Promote a checkpoint."""
-    (root / "registry").mkdir(exist_ok=True)
-    artifacts.write_json(root / "registry" / "blessed.json", {"run": run_dir.name, "images_seen": images_seen})
+    (root / "registry" / "model").mkdir(parents=True, exist_ok=True)
+    pointer = {"version": 1, "run": run_dir.name, "images_seen": images_seen}
+    artifacts.write_json(root / "registry" / "model" / "blessed.json", pointer)
 
 
 def _between(images: Images, rows: int, columns: int) -> Images:

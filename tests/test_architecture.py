@@ -42,6 +42,7 @@ NEEDS_TENSORFLOW = {
     "gan_core.models",
     "gan_core.optimizers",
     "gan_core.penalties",
+    "gan_core.registry.export",
     "gan_core.runlog",
     "gan_core.sampling",
     "gan_core.schedules",

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from gan_core import registry
 from gan_core.artifacts import Manifest
 from gan_core.report.logs import Log, number
-
-REGISTRY_FILE = Path("registry") / "blessed.json"
 
 
 @dataclass(frozen=True)
@@ -60,18 +57,8 @@ def moments(run_dir: Path, checkpoint: Manifest | None, scores: Log) -> list[Mom
 
 
 def blessed_images(run_dir: Path) -> int | None:
-    """Return after how many images the promoted checkpoint of this run was; None where none of it was promoted.
-
-    Read from `<data root>/registry/blessed.json`, {"run": name, "images_seen": n}.
-    """
-    try:
-        saved: Any = json.loads((run_dir.parent.parent / REGISTRY_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    if not isinstance(saved, dict) or saved.get("run") != run_dir.name:
-        return None
-    images = saved.get("images_seen")
-    return images if isinstance(images, int) and not isinstance(images, bool) else None
+    """Return after how many images the promoted checkpoint of this run was; None where none of it was promoted."""
+    return registry.blessed_images(run_dir.parent.parent, run_dir.name)
 
 
 def _moment(name: str, images: int, scores: Log) -> Moment:

@@ -25,12 +25,13 @@ def test_best_last_and_blessed_are_in_the_order_of_the_training(tmp_path: Path) 
 
 def test_without_checkpoints_there_are_no_marks(tmp_path: Path) -> None:
     """No checkpoint, a damaged registry and progress without a best score give none."""
-    (tmp_path / "registry").mkdir()
-    (tmp_path / "registry" / "blessed.json").write_text('{"run": ')
+    pointer = tmp_path / "registry" / "model" / "blessed.json"
+    pointer.parent.mkdir(parents=True)
+    pointer.write_text('{"run": ')
     run_dir = tmp_path / "runs" / "one"
     assert moments.moments(run_dir, None, SCORES) == []
     assert [moment.name for moment in moments.moments(run_dir, _checkpoint(images_seen=5, progress=3), SCORES)] == [
         "last"
     ]
-    (tmp_path / "registry" / "blessed.json").write_text('{"run": "one", "images_seen": true}')
+    pointer.write_text('{"version": 1, "run": "one", "images_seen": true}')
     assert moments.blessed_images(run_dir) is None
