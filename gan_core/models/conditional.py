@@ -26,6 +26,7 @@ def inputs(x: Tensor, condition: Tensor | None) -> Any:
     return x if condition is None else [x, condition]
 
 
+@keras.saving.register_keras_serializable("faceloom")
 class ConditionalScale(layers.Layer):  # type: ignore[misc]  # Keras is untyped
     """Scales and shifts channels by the condition: [batch, H, W, C], [batch, size] -> [batch, H, W, C].
 

@@ -62,7 +62,7 @@ def _generator(
     latent = keras.Input((model.latent_size,), name="latent")
     condition = condition_input(condition_size)
     x = beside_latent(latent, condition, policy, seeds)
-    x = Basis(sides[-1], widths[-1], seeds, policy, "basis")(x)
+    x = Basis.drawn(sides[-1], widths[-1], seeds, policy, "basis")(x)
     for side, width in reversed(list(zip(sides, widths, strict=True))):
         if side > sides[-1]:
             x = _widen(x, width, policy, seeds, f"widen{side}")

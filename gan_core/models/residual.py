@@ -53,6 +53,7 @@ def _taps(x: Tensor) -> Tensor:
     return tf.constant(np.tile(np.outer(_TAPS, _TAPS)[:, :, None, None], (1, 1, x.shape[-1], 1)), x.dtype)
 
 
+@keras.saving.register_keras_serializable("faceloom")
 class GroupedConv2D(layers.Conv2D):  # type: ignore[misc]  # Keras is untyped
     """Conv2D with groups, stride 1 and "same" edges that also trains on a CPU."""
 
@@ -61,6 +62,7 @@ class GroupedConv2D(layers.Conv2D):  # type: ignore[misc]  # Keras is untyped
         return grouped_conv2d(inputs, tf.convert_to_tensor(kernel))
 
 
+@keras.saving.register_keras_serializable("faceloom")
 class Upsample(layers.Layer):  # type: ignore[misc]
     """`upsample` as a layer."""
 
@@ -77,16 +79,28 @@ class Downsample(layers.Layer):  # type: ignore[misc]
         return downsample(inputs)
 
 
+@keras.saving.register_keras_serializable("faceloom")
 class Basis(layers.Layer):  # type: ignore[misc]
     """A learned picture whose channels the latent scales: [batch, latent] -> [batch, side, side, width].
 
     The picture starts as N(0, 1), the linear map from latent to scales as N(0, 1 / latent).
     """
 
-    def __init__(self, side: int, width: int, seeds: Iterator[int], dtype: Any, name: str) -> None:
-        super().__init__(dtype=dtype, name=name)
+    def __init__(self, side: int, width: int, picture: Any, linear: Any, **common: Any) -> None:
+        super().__init__(**common)
         self._shape = (side, side, width)
-        self._initializers = normal(1.0, seeds), fan_in_normal(1.0, seeds)
+        self._initializers = keras.initializers.get(picture), keras.initializers.get(linear)
+
+    @classmethod
+    def drawn(cls, side: int, width: int, seeds: Iterator[int], dtype: Any, name: str) -> Basis:
+        """Return one whose weights start as these seeds have it."""
+        return cls(side, width, normal(1.0, seeds), fan_in_normal(1.0, seeds), dtype=dtype, name=name)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what a Keras file needs to make it again."""
+        picture, linear = map(keras.initializers.serialize, self._initializers)
+        side, _, width = self._shape
+        return {**super().get_config(), "side": side, "width": width, "picture": picture, "linear": linear}
 
     def build(self, input_shape: Any) -> None:
         """Create the picture and the map."""

@@ -13,6 +13,7 @@ from gan_core import artifacts, models, sampling
 from gan_core.artifacts import digest_of
 from gan_core.checkpoints import load_condition, load_normalization
 from gan_core.errors import ArtifactError, ConfigError
+from gan_core.models import layers
 from gan_core.registry.card import CARD
 from gan_core.registry.version import Version
 
@@ -23,9 +24,10 @@ def export(version: Version, to: Path) -> Path:
     """Write `generator.keras`, `saved_model/` and README.md into the new folder `to`; nothing half-written is left.
 
     `generator.keras` is the averaged generator as it was trained: latent (float32 [n, latent]), and condition (float32
-    [n, size]) where it has one, to pixels as training saw them; Keras loads it without faceloom where the
-    network has layers of Keras alone. The signature `serving_default` of `saved_model/` takes `latent` and
-    perhaps `condition` and gives `images`, uint8 [n, H, W, C] in [0, 255].
+    [n, size]) where it has one, to pixels as training saw them. That of dcgan and mlp without conditions has layers of
+    Keras alone; for the others `import gan_core.models` comes before `keras.saving.load_model`. The signature
+    `serving_default` of `saved_model/` takes `latent` and perhaps `condition`, gives `images`, uint8 [n, H, W, C] in
+    [0, 255], and needs TensorFlow alone.
 
     Raises:
         ConfigError: `to` exists and is no export. ArtifactError: the version is damaged, or the disk is full.
@@ -36,7 +38,7 @@ def export(version: Version, to: Path) -> Path:
     generator = sampling.load_generator(version.checkpoint)
     try:
         with artifacts.publishing(to) as draft:
-            generator.save(draft / "generator.keras")
+            _of_keras_alone(generator).save(draft / "generator.keras")
             _save(generator, version, draft / "saved_model")
             shutil.copyfile(version.path / CARD, draft / CARD)
             fields = {"model": version.model, "number": version.number, "checkpoint_digest": version.checkpoint_digest}
@@ -44,6 +46,18 @@ def export(version: Version, to: Path) -> Path:
     except (OSError, tf.errors.OpError) as error:
         raise ArtifactError(f"{to} cannot be written ({error}); make room, or name another folder with --to") from None
     return to
+
+
+def _of_keras_alone(generator: keras.Model) -> keras.Model:
+    """Return the same network with Keras' own layers where faceloom's differ in training only."""
+    fast = {layers.BatchNormalization: keras.layers.BatchNormalization, layers.Dropout: keras.layers.Dropout}
+
+    def plain(layer: Any) -> Any:
+        return fast.get(type(layer), type(layer)).from_config(layer.get_config())
+
+    clone = keras.models.clone_model(generator, clone_function=plain)
+    clone.set_weights(generator.get_weights())
+    return clone
 
 
 def _save(generator: keras.Model, version: Version, folder: Path) -> None:

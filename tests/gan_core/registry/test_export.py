@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import keras
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from gan_core import artifacts
 from gan_core.checkpoints import save_checkpoint
+from gan_core.conditions import Condition
 from gan_core.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from gan_core.errors import ArtifactError, ConfigError
 from gan_core.gan import Gan
@@ -51,6 +53,30 @@ def test_both_forms_draw_the_pictures_of_the_checkpoint(version: Version, tmp_pa
     np.testing.assert_array_equal(np.clip(pixels, 0, 255).astype(np.uint8), expected)
     assert (folder / "README.md").read_text() == (version.path / "README.md").read_text()
     assert artifacts.find(folder, "export") is not None
+
+
+@pytest.mark.parametrize(("name", "condition"), [("mlp", ()), ("r3", ()), ("dcgan", ("label",))])
+def test_other_networks_are_exported_too(tmp_path: Path, name: str, condition: tuple[str, ...]) -> None:
+    """The SavedModel needs no class of faceloom's, and Keras finds those in its file once gan_core.models is imported."""
+    model = ModelConfig(name=name, base_channels=16, latent_size=8, condition=condition)
+    config, told = (
+        dataclasses.replace(CONFIG, model=model),
+        Condition("label", ("cat", "dog"), ((0,), (1,)), (3, 5)) if condition else None,
+    )
+    run_dir = tmp_path / "runs" / "one"
+    run_dir.mkdir(parents=True)
+    state = Gan(config, condition=told).state()
+    checkpoint = save_checkpoint(run_dir, config, 4, state, {}, condition=told)
+    version = Registry(tmp_path, "test").register(run_dir, checkpoint, dataset(tmp_path))
+    folder = export(version, tmp_path / "out")
+    given = {"latent": tf.constant(latents(range(32), 8))}
+    if told:
+        given["condition"] = tf.constant(told.drawn(range(32)))
+    drawn = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"](**given)["images"].numpy()
+    np.testing.assert_array_equal(drawn, generate(checkpoint, range(32)))
+    loaded = keras.saving.load_model(folder / "generator.keras", compile=False)
+    pixels = np.round((loaded(list(given.values()) if told else given["latent"]).numpy() + 1.0) * 127.5)
+    np.testing.assert_array_equal(np.clip(pixels, 0, 255).astype(np.uint8), drawn)
 
 
 def test_a_folder_of_the_users_is_not_overwritten(version: Version, tmp_path: Path) -> None:
