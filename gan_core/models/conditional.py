@@ -36,6 +36,10 @@ class ConditionalScale(layers.Layer):  # type: ignore[misc]  # Keras is untyped
     one.
     """
 
+    def get_config(self) -> dict[str, Any]:
+        """Return what a Keras file needs to make it again; Keras guesses it only where no policy was given."""
+        return dict(super().get_config())
+
     def build(self, input_shape: Any) -> None:
         """Create G and B."""
         (*_, width), (_, size) = input_shape

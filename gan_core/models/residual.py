@@ -66,6 +66,10 @@ class GroupedConv2D(layers.Conv2D):  # type: ignore[misc]  # Keras is untyped
 class Upsample(layers.Layer):  # type: ignore[misc]
     """`upsample` as a layer."""
 
+    def get_config(self) -> dict[str, Any]:
+        """Return what a Keras file needs to make it again; Keras guesses it only where no policy was given."""
+        return dict(super().get_config())
+
     def call(self, inputs: Tensor) -> Tensor:
         """Double both sides."""
         return upsample(inputs)

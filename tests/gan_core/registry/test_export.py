@@ -57,7 +57,7 @@ def test_both_forms_draw_the_pictures_of_the_checkpoint(version: Version, tmp_pa
 
 @pytest.mark.parametrize(("name", "condition"), [("mlp", ()), ("r3", ()), ("dcgan", ("label",))])
 def test_other_networks_are_exported_too(tmp_path: Path, name: str, condition: tuple[str, ...]) -> None:
-    """The SavedModel needs no class of faceloom's, and Keras finds those in its file once gan_core.models is imported."""
+    """The SavedModel needs no class of faceloom's; Keras finds those of its file once gan_core.models is imported."""
     model = ModelConfig(name=name, base_channels=16, latent_size=8, condition=condition)
     config, told = (
         dataclasses.replace(CONFIG, model=model),
