@@ -14,6 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring as _text
 
+import numpy as np
+import numpy.typing as npt
+
 from gan_core.artifacts import canonical_json
 from gan_core.handoff import SPLITS, ImageRef
 
@@ -70,6 +73,11 @@ class Names:
     def __iter__(self) -> Iterator[ImageRef]:
         """Yield all pictures, by key."""
         return map(ref_of, self.lines)
+
+    def line_hashes(self) -> npt.NDArray[np.uint64]:
+        """Return 64 bits for each picture, key, stamp and labels together, sorted: what tells new ones from known."""
+        found = [hashlib.blake2b(line.partition(b"\t")[0], digest_size=_HASH_BYTES).digest() for line in self.lines]
+        return np.sort(np.frombuffer(b"".join(found), ">u8").astype(np.uint64))
 
     def counts(self) -> dict[str, int]:
         """Return split -> number of pictures, in the order of SPLITS, without empty ones."""

@@ -126,6 +126,30 @@ def run(own: Terminal, config: RunConfig, data_root: Path, dry_run: bool) -> Non
     commands.dry_run(own, config) if dry_run else commands.run_flow(own, config)
 
 
+@cli.command(
+    epilog=examples(
+        "faceloom retrain quickstart                      the first time: train, register, promote",
+        "faceloom retrain folder64 --source faces         again: only where pictures are new",
+        "faceloom retrain folder64 --source faces --set retrain.min_new_pictures=500 --set data.test_share=0.1",
+        "faceloom retrain folder64 --source faces --set retrain.max_age_days=7 --dry-run",
+        "faceloom retrain celeba64 --source faces --force --set retrain.start=scratch",
+    )
+)
+@shared_options
+@what_to_make
+@click.option("--force", is_flag=True, help="Train in any case, also where nothing is new.")
+@click.option("--dry-run", is_flag=True, help="Say whether it is due, why, and what would run; do nothing.")
+def retrain(own: Terminal, config: RunConfig, data_root: Path, force: bool, dry_run: bool) -> None:
+    """Train again where that is due, and promote what is better.
+
+    It is due with new pictures, drift, age, or --force: see the options of retrain in faceloom presets NAME. The new
+    model takes the blessed one's place only if it is better by more than the noise. faceloom models lists them.
+    """
+    from flows import retrain_command
+
+    retrain_command.retrain(own, config, force=force, dry_run=dry_run)
+
+
 def stage_command(name: str, help: str, *lines: str) -> Callable[[F], click.Command]:
     """Define a command with the options of all stages."""
     declare = cli.command(name, help=help, epilog=examples(*lines))

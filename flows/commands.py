@@ -7,7 +7,7 @@ import dataclasses
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flows import presets
@@ -18,7 +18,7 @@ from flows.plan import Plan, make_plan
 from flows.stages import STAGES, Order, StageResult, folder_of
 from flows.terminal import Terminal
 from gan_core import artifacts
-from gan_core.config import RunConfig
+from gan_core.config import SECTIONS, RunConfig
 from gan_core.errors import StageFailed
 from gan_core.lineage import ALREADY_DONE
 from gan_core.paths import local_root
@@ -71,7 +71,7 @@ def run_flow(own: Terminal, config: RunConfig) -> None:
         own.emit(document, f"{NOTHING_TO_DO}\n{_outcome_text(outcome)}")
         return
     with own.display() as display:
-        results = _through_prefect(own, display, order)
+        results = through_prefect(own, display, order, _pipeline)
     seconds = time.monotonic() - start
     idle = all(result.outcome == ALREADY_DONE for result in results)
     (scores,) = (result.summary["scores"] for result in results if result.stage == "evaluate")
@@ -80,6 +80,13 @@ def run_flow(own: Terminal, config: RunConfig) -> None:
     head = f"{NOTHING_TO_DO}\n" if idle else ""
     text = f"{head}{_outcome_text(outcome)}\ntime      {duration(seconds)}"
     own.emit({"nothing_to_do": idle, "stages": stages, **outcome, "seconds": seconds}, text)
+
+
+def _pipeline(parameters: dict[str, Any]) -> list[StageResult]:
+    from flows.pipeline import pipeline
+
+    results: list[StageResult] = pipeline(**parameters)
+    return results
 
 
 def _order(own: Terminal, config: RunConfig) -> Order:
@@ -124,8 +131,10 @@ def _listed(order: Order, display: Display) -> Iterator[Order]:
         yield dataclasses.replace(order, source=listed.summary, listed=listed)
 
 
-def _through_prefect(own: Terminal, display: Display, order: Order) -> list[StageResult]:
-    """Import Prefect and run the flow, on the user's server or on one for this command alone."""
+def through_prefect(
+    own: Terminal, display: Display, order: Order, run: Callable[[dict[str, Any]], list[StageResult]]
+) -> list[StageResult]:
+    """Import Prefect and call `run` with the flow's parameters, on the user's server or one for this command alone."""
     from flows import server, settings
 
     settings.set_up_prefect(order.data_root)
@@ -133,15 +142,16 @@ def _through_prefect(own: Terminal, display: Display, order: Order) -> list[Stag
         display.note(f"prefect  {prefect.url}")
         import httpx
 
-        from flows.pipeline import pipeline
+        from flows.parameters import ASKED, texts_of
         from flows.tasks import VIEW, View
 
         if not own.verbose:
             settings.quiet_run_logs()
         prefect.until_ready()
         VIEW.set(View(display, own.verbose))
+        ASKED.set(order)
         try:
-            return pipeline(order.config, order.data_root, order.beam_args)
+            return run(texts_of(order))
         except TimeoutError as error:
             raise StageFailed(
                 f"a stage ran out of time and was stopped ({error}); the same command continues"
@@ -203,7 +213,7 @@ def _dry_run_text(config: RunConfig, plan: Plan) -> str:
         "",
     ]
     lines += [f"{stage.stage:<10}{stage.state:<14}{shown(stage.path)}" for stage in plan.stages]
-    for section in ("data", "model", "train", "eval"):
+    for section in SECTIONS:
         lines += ["", f"[{section}]"]
         values = dataclasses.asdict(getattr(config, section))
         lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]  # JSON's scalars are TOML's

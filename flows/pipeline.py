@@ -3,33 +3,53 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 from prefect import flow
 
 from flows import tasks
+from flows.parameters import DataRoot, Preset, Settings, Source, order_of
 from flows.stages import Order, StageResult, source_of
 from flows.ui import publish_summary
-from gan_core.config import RunConfig
 
 
-@flow(name="faceloom", flow_run_name="{config.preset}", persist_result=False)
-def pipeline(config: RunConfig, data_root: Path = Path("data"), beam_args: tuple[str, ...] = ()) -> list[StageResult]:
-    """Take one configuration all the way. What is already done is not done again.
+@flow(name="faceloom", flow_run_name="{preset}", persist_result=False, validate_parameters=True)
+def pipeline(
+    preset: Preset = "quickstart",
+    source: Source = "",
+    settings: Settings = (),
+    data_root: DataRoot = "",
+) -> list[StageResult]:
+    """Make a preset's data set and model, samples, scores and report; what is already done is not done again."""
+    order = order_of(preset, source, settings, data_root)
+    results = make(order)
+    publish_summary(order.config, results)
+    return results
 
-    Args:
-        config: what to make.
-        data_root: the folder of raw/, datasets/ and runs/.
-        beam_args: options for Beam's pipeline.
-    """
-    order = Order(config=config, data_root=data_root, beam_args=beam_args)
+
+def make(order: Order) -> list[StageResult]:
+    """Run the six stages as tasks."""
+    order, pictures, dataset = prepared(order)
+    return [pictures, dataset, *finished(order, [dataset])]
+
+
+def prepared(order: Order) -> tuple[Order, StageResult, StageResult]:
+    """Bring and prepare the pictures; return the order on these pictures, and both results."""
     pictures = tasks.ingest(order)
     order = dataclasses.replace(order, source=source_of(pictures))
-    dataset = tasks.prepare(order, wait_for=[pictures])
-    training = tasks.train(order, wait_for=[dataset])
-    samples = tasks.sample(order, wait_for=[training])
-    scores = tasks.evaluate(order, wait_for=[training, dataset])
-    page = tasks.report(order, wait_for=[samples, scores])
-    results = [pictures, dataset, training, samples, scores, page]
-    publish_summary(config, results)
-    return results
+    return order, pictures, tasks.prepare(order, wait_for=[pictures])
+
+
+def measured(order: Order, before: list[StageResult]) -> list[StageResult]:
+    """Train, sample and evaluate."""
+    training = tasks.train(order, wait_for=before)
+    return [
+        training,
+        tasks.sample(order, wait_for=[training]),
+        tasks.evaluate(order, wait_for=[training]),
+    ]
+
+
+def finished(order: Order, before: list[StageResult]) -> list[StageResult]:
+    """Train, sample, evaluate and report."""
+    results = measured(order, before)
+    return [*results, tasks.report(order, wait_for=results)]

@@ -82,6 +82,7 @@ class Place:
     def of(self, stage: str) -> Path:
         """Return the folder that a stage publishes, or for `train` publishes into."""
         inside = {"train": "checkpoints", "sample": "samples", "evaluate": "scores", "report": "report"}
+        inside |= {"judge": "decision", "promote": "decision"}
         if stage in inside:
             return self.run_dir / inside[stage]
         return self.dataset if stage == "prepare" else path_of(self.source.location)

@@ -19,6 +19,7 @@ from prefect.tasks import exponential_backoff
 
 from flows.children import run_in_child
 from flows.console import Display, Silence, finished_text, shown
+from flows.gate_stages import GATE_STAGES
 from flows.output import new_log
 from flows.policy import DAY, HOUR, MINUTE, RETRY_JITTER, worth_a_retry
 from flows.stages import STAGES, Order, StageResult, folder_of
@@ -80,6 +81,18 @@ def report(order: Order) -> StageResult:
     return perform("report", order)
 
 
+@task(retries=2, retry_delay_seconds=exponential_backoff(5), timeout_seconds=6 * HOUR, tags=["gpu"], **_COMMON)
+def judge(order: Order) -> StageResult:
+    """Measure candidate and blessed model under one protocol, and decide."""
+    return perform("judge", order)
+
+
+@task(retries=2, retry_delay_seconds=exponential_backoff(5), timeout_seconds=HOUR, tags=["gpu"], **_COMMON)
+def promote(order: Order) -> StageResult:
+    """Register the candidate, and bless it if the gate says so."""
+    return perform("promote", order)
+
+
 def perform(name: str, order: Order, *, stall_seconds: float | None = None) -> StageResult:
     """Run the stage `name` in a child process, and tell the terminal, Prefect's log and its UI about it."""
     view, logger = VIEW.get(View()), get_run_logger()
@@ -97,7 +110,7 @@ def perform(name: str, order: Order, *, stall_seconds: float | None = None) -> S
     try:
         result = run_in_child(
             name,
-            STAGES[name],
+            STAGES.get(name) or GATE_STAGES[name],
             dataclasses.replace(order, attempt=attempt),
             report_progress,
             log=log,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-BEAM_COMMANDS = ("run", "prepare")
+BEAM_COMMANDS = ("run", "retrain", "prepare")
 EXIT_CODES = """\b
 Exit codes:
   0    done, or nothing was left to do

@@ -71,6 +71,24 @@ def publish_summary(config: RunConfig, results: Sequence[StageResult]) -> None:
     create_link_artifact(page.as_uri(), link_text=page.name, key="faceloom-report", description="the report")
 
 
+def publish_decision(config: RunConfig, promoted: StageResult) -> None:
+    """Create the gate's decision, with its reasons, as an artifact."""
+    create_markdown_artifact(
+        decision_markdown(config, promoted.summary), key="faceloom-decision", description="what the gate said, and why"
+    )
+
+
+def decision_markdown(config: RunConfig, summary: Mapping[str, Any]) -> str:
+    """Return the decision as Markdown: the verdict, and a row for each check."""
+    decision = summary["decision"]
+    outcome = {True: "passed", False: "FAILED"}
+    rows = [f"| {one['check']} | {outcome[one['passed']]} | {one['text']} |" for one in decision["reasons"]]
+    verdict = "promoted" if decision["promote"] else "not promoted"
+    head = [f"# {config.preset} v{summary['version']}: {verdict}", "", str(decision["summary"]), ""]
+    after = ["", f"By hand: `faceloom models promote {summary['model']} {summary['version']} --why ...`"]
+    return "\n".join([*head, "| check | | |", "|---|---|---|", *rows, *after])
+
+
 def summary_markdown(config: RunConfig, results: Sequence[StageResult]) -> str:
     """Return a small Markdown page: preset, run folder, and a table of the stages."""
     rows = [f"| {result.stage} | {result.outcome} | `{result.path}` |" for result in results]

@@ -1,4 +1,4 @@
-"""What a run is: four sections (sections.py), read from a preset and the command line."""
+"""What a run is: five sections (sections.py), read from a preset and the command line."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from gan_core.sections import (
     DataConfig,
     EvalConfig,
     ModelConfig,
+    RetrainConfig,
     TrainConfig,
 )
 
@@ -33,6 +34,7 @@ __all__ = [
     "DataConfig",
     "EvalConfig",
     "ModelConfig",
+    "RetrainConfig",
     "RunConfig",
     "TrainConfig",
     "content",
@@ -41,7 +43,13 @@ __all__ = [
     "preset_names",
 ]
 
-SECTIONS: dict[str, type[Any]] = {"data": DataConfig, "model": ModelConfig, "train": TrainConfig, "eval": EvalConfig}
+SECTIONS: dict[str, type[Any]] = {
+    "data": DataConfig,
+    "model": ModelConfig,
+    "train": TrainConfig,
+    "eval": EvalConfig,
+    "retrain": RetrainConfig,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +61,7 @@ class RunConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
+    retrain: RetrainConfig = field(default_factory=RetrainConfig)
 
     def __post_init__(self) -> None:
         if self.model.max_channels < self.model.base_channels:

@@ -1,4 +1,4 @@
-"""The four sections of a run's config: frozen, checked at construction.
+"""The five sections of a run's config: frozen, checked at construction.
 
 The defaults are the classic DCGAN on 64x64 faces (Radford et al. 2016, arXiv:1511.06434).
 """
@@ -50,6 +50,13 @@ class DataConfig:
         (), "addresses to download from instead of the usual ones, the first that answers", content=False
     )
     limit: int = option(0, "use only this many pictures, chosen by the hash of their names; 0 is all", low=0)
+    test_share: float = option(
+        0.0,
+        "share of the pictures held out as split test, by the hash of their names, where the source has none; 0 is off",
+        low=0.0,
+        high=0.9,
+        later=True,
+    )
     folder_labels: bool = option(False, "take the first-level folders of a folder source as class labels")
     licences: tuple[str, ...] = option((), "use only pictures under these licences (FFHQ); empty is all")
     resolution: int = option(64, "side of the square result, pixels", choices=RESOLUTIONS)
@@ -306,3 +313,54 @@ class EvalConfig:
     def sample_condition(self) -> str:
         """The condition that samples are asked to have, as text, such as "class dog"; empty is as in training."""
         return f"class {self.sample_class}" if self.sample_class else ",".join(self.sample_attributes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainConfig:
+    """When `faceloom retrain` trains again, from what, and what its gate asks. No part of what a run is."""
+
+    start: str = option(
+        "blessed",
+        "what a retraining begins with: the weights of the blessed model, or random ones",
+        choices=("blessed", "scratch"),
+        content=False,
+    )
+    min_new_pictures: int = option(
+        1, "pictures, new or changed, that make a retraining due; 0 is off", low=0, high=10**9, content=False
+    )
+    min_drift: float = option(
+        0.0,
+        "drift of the channels' mean or deviation that makes one due with fewer, in standard deviations of the pixels; "
+        "0 is off",
+        low=0.0,
+        high=100.0,
+        content=False,
+    )
+    max_age_days: float = option(
+        0.0,
+        "days since the last one after which another is due anyway; 0 is off",
+        low=0.0,
+        high=36_500,
+        content=False,
+    )
+    measure: str = option("", "measure that the gate compares by; empty is the first of the report", content=False)
+    min_gain_errors: float = option(
+        2.0, "standard errors by which a candidate must be better", low=0.0, high=100.0, content=False
+    )
+    max_memorised: float = option(
+        0.1,
+        "share of samples that look memorised, at most, beyond real ones",
+        low=0.0,
+        high=1.0,
+        content=False,
+    )
+    max_collapse: float = option(
+        0.6,
+        "how far samples may be on the way from real pictures' variety to one picture, by MS-SSIM",
+        low=0.0,
+        high=1.0,
+        content=False,
+    )
+
+    def __post_init__(self) -> None:
+        options.check("retrain", self)

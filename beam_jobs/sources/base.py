@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -27,6 +27,9 @@ _HOW_TO_GET = {
     "ffhq-dataset-v2.json into one folder, and give --source FOLDER; 'faceloom data verify --source FOLDER' checks "
     "the files",
 }
+
+
+_OWN_TEST_SPLIT = ("synthetic", "cifar10", "mnist", "fashion-mnist")
 
 
 class Reader(Protocol):
@@ -113,6 +116,10 @@ def check_options(kind: str, config: DataConfig) -> None:
             f"data.licences filters FFHQ only, and data.kind={kind} names no licences, got {list(config.licences)}; "
             "leave it empty"
         )
+    if config.test_share and kind in _OWN_TEST_SPLIT:
+        raise ConfigError(
+            f"data.test_share is for sources without a split test, and data.kind={kind} has one; leave it 0"
+        )
     if config.folder_labels and kind != "folder":
         raise ConfigError(f"data.folder_labels=true needs data.kind=folder, got {kind}; set one or the other")
 
@@ -123,7 +130,7 @@ def survey(source: Source, config: DataConfig) -> tuple[SourceSummary, Names]:
     Raises:
         DataError: there is no picture.
     """
-    names = Names.of(sample(source.list(), config.limit))
+    names = Names.of(held_out(sample(source.list(), config.limit), config.test_share))
     if not names:
         raise DataError(f"there is no picture in {source.location}")
     planned = source.planned()
@@ -131,6 +138,23 @@ def survey(source: Source, config: DataConfig) -> tuple[SourceSummary, Names]:
     location = str(source.location)
     summary = SourceSummary(source.kind, source.name, location, digest, names.counts(), tuple(source.notes))
     return summary, names
+
+
+def held_out(refs: Iterable[ImageRef], share: float) -> Iterator[ImageRef]:
+    """Yield the pictures, about `share` of the training ones in split test.
+
+    A name's hash decides, so a picture stays in its split when others are added, and a retraining is tested on what its
+    predecessors have not seen either. Another hash than `sample`'s: that one takes the smallest.
+
+    Raises:
+        ConfigError: the source has a split test of its own.
+    """
+    limit = int(share * 2**64)
+    for ref in refs:
+        if share and ref.split == "test":
+            raise ConfigError(f"data.test_share={share:g}, and the source has a split test of its own; leave it 0")
+        is_test = ref.split == "train" and key_hash(f"test\n{ref.key}") < limit
+        yield ref._replace(split="test") if is_test else ref
 
 
 def sample(refs: Iterable[ImageRef], limit: int) -> Iterable[ImageRef]:

@@ -19,7 +19,7 @@ from gan_core.handoff import Checkpoint, DatasetManifest
 from gan_core.measures.features import Tick, no_tick
 from gan_core.sections import LABEL, EvalConfig
 
-SPLIT = "train"  # what the generator is asked to imitate
+SPLIT = "train"  # what the generator is asked to imitate; the gate asks held-out pictures
 MINIMUM_REAL = 4  # two halves, and a pair in each
 
 
@@ -60,6 +60,7 @@ class Collection:
 
     Attributes:
         counts: how many.
+        split: of the real pictures.
         condition: what the networks were told of each picture, None for an unconditional run.
         sets: what measures compare; there after `collect`.
         training: float32 [T, D], features of the training pictures among which neighbours are looked for; likewise.
@@ -68,19 +69,21 @@ class Collection:
     sets: Sets
     training: Features
 
-    def __init__(self, config: EvalConfig, checkpoint: Checkpoint, dataset: DatasetManifest) -> None:
+    def __init__(
+        self, config: EvalConfig, checkpoint: Checkpoint, dataset: DatasetManifest, split: str = SPLIT
+    ) -> None:
         """Look how many pictures there are. Raises DataError for fewer than four."""
-        self._config, self._checkpoint, self._dataset = config, checkpoint, dataset
+        self._config, self._checkpoint, self._dataset, self.split = config, checkpoint, dataset, split
         self.condition = load_condition(checkpoint)
-        self._order: Indices = reference_order(dataset, SPLIT)
+        self._order: Indices = reference_order(dataset, split)
         if len(self._order) < MINIMUM_REAL:
             raise DataError(
-                f"scores need at least {MINIMUM_REAL} pictures in split '{SPLIT}', mirrored copies aside; "
+                f"scores need at least {MINIMUM_REAL} pictures in split '{split}', mirrored copies aside; "
                 f"{dataset.path} has {len(self._order)}: add pictures to its source"
             )
         self.counts = Counts.of(config, len(self._order))
         self._order = self._order[: self.counts.looked_at]
-        self._pictures = StreamedPictures(dataset, SPLIT, asked_by(self.condition) if self.condition else ())
+        self._pictures = StreamedPictures(dataset, split, asked_by(self.condition) if self.condition else ())
 
     @property
     def seeds(self) -> range:
@@ -97,7 +100,7 @@ class Collection:
         `tick` is for the measures of `sets`.
         """
         counts, dataset = self.counts, self._dataset
-        found = sets.real_features(dataset, SPLIT, self._pictures, self._order, extractor, step)
+        found = sets.real_features(dataset, self.split, self._pictures, self._order, extractor, step)
         reference = self._real(found, 0, counts.real)
         half_a = reference if counts.real == counts.half else self._real(found, 0, counts.half)
         half_b = self._real(found, counts.half, 2 * counts.half)

@@ -10,12 +10,14 @@ from gan_core import artifacts, protocol
 from gan_core.artifacts import Manifest
 from gan_core.checkpoints import load_manifest
 from gan_core.config import EvalConfig, RunConfig
+from gan_core.errors import ConfigError
 from gan_core.evaluation import by_class, sheets
-from gan_core.evaluation.collection import SPLIT, Collection
+from gan_core.evaluation.collection import Collection
 from gan_core.evaluation.metrics import Metric, applicable
 from gan_core.extractors import registry
 from gan_core.extractors.base import Facts, describe
 from gan_core.handoff import Checkpoint, DatasetManifest, Scores, scores_digest
+from gan_core.options import suggestion
 from gan_core.progress import Progress, ReportProgress, silent
 
 _STEPS = 10  # of progress, for each measure
@@ -91,6 +93,43 @@ def _evaluate(
     return fields
 
 
+def measured_on(
+    config: EvalConfig,
+    checkpoint: Checkpoint,
+    dataset: DatasetManifest,
+    split: str,
+    only: str = "",
+    report_progress: ReportProgress = silent,
+) -> tuple[str, dict[str, Any]]:
+    """Return name and score of one measure of a checkpoint against a split, and publish nothing.
+
+    Args:
+        config: as for `evaluate`.
+        checkpoint: whose averaged generator draws.
+        dataset: where the real pictures are; any that has the checkpoint's resolution and channels.
+        split: which of them.
+        only: the measure, by its name in the scores or in METRICS; empty is the first one.
+        report_progress: called after each batch of pictures.
+
+    Raises:
+        ConfigError: there is no such measure, or the extractor is not to be had. DataError: too few real pictures.
+    """
+    extractor = registry.open_extractor(registry.asked(config, dataset.path.parent.parent))
+    collection = Collection(config, checkpoint, dataset, split)
+    known = applicable(extractor.facts, collection.counts.generated)
+    names = {metric.named(key, extractor.facts)[0]: key for key, metric in known.items()}
+    key = names.get(only, only) or next(iter(known))
+    if key not in known:
+        raise ConfigError(
+            f"retrain.measure: there is no measure '{only}'{suggestion(only, names)}; known: {', '.join(names)}"
+        )
+    course = _Course(collection.steps, 1, report_progress)
+    collection.collect(extractor, course.batch, course.tick)
+    found = _measured(key, known[key], collection, extractor.facts, _protocol(collection, dataset, extractor.facts))
+    course.measured({})
+    return found
+
+
 class _Course:
     """How far an evaluation is: a step for each batch of pictures, and several for each measure."""
 
@@ -141,7 +180,7 @@ def _protocol(collection: Collection, dataset: DatasetManifest, facts: Facts) ->
     counts = collection.counts
     return {
         "dataset_digest": dataset.digest,
-        "split": SPLIT,
+        "split": collection.split,
         "mirrored": False,
         "resolution": dataset.resolution,
         "channels": dataset.channels,

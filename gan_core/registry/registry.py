@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from gan_core import artifacts, lineage
 from gan_core.artifacts import digest_of
 from gan_core.checkpoints import load_manifest
@@ -18,7 +21,7 @@ from gan_core.handoff import Checkpoint, DatasetManifest, slug
 from gan_core.paths import is_remote
 from gan_core.registry import pointer
 from gan_core.registry.card import CARD, card
-from gan_core.registry.version import CHECKPOINT, KIND, Version
+from gan_core.registry.version import CHECKPOINT, KIND, PICTURES, Version
 
 _FORMAT = 1
 GRID = "grid.png"
@@ -102,11 +105,19 @@ class Registry:
         checkpoint: Checkpoint,
         dataset: DatasetManifest,
         decision: Mapping[str, Any] | None = None,
+        pictures: npt.NDArray[np.uint64] | None = None,
     ) -> Version:
         """Publish a checkpoint as the next version, or return the version that it is already.
 
         Its files are hard links where the file system allows them, so a version costs no space while its run is there,
         and stays when the run is deleted.
+
+        Args:
+            run_dir: the run.
+            checkpoint: one of its checkpoints.
+            dataset: what it was trained on.
+            decision: of the gate.
+            pictures: one number for each picture of the source, by which the next retraining counts new ones.
 
         Raises:
             ArtifactError: the checkpoint is damaged, or the disk is full.
@@ -144,6 +155,8 @@ class Registry:
                     _bring(checkpoint.path, draft / CHECKPOINT)
                     if (grid := run_dir / "samples" / GRID).is_file():
                         _link(grid, draft / GRID)
+                    if pictures is not None:
+                        np.save(draft / PICTURES, pictures, allow_pickle=False)
                     (draft / CARD).write_text(card(Version(final, digest, **fields)), encoding="utf-8")
                     artifacts.write_manifest(draft, KIND, digest, fields)
             except OSError as error:
@@ -249,9 +262,13 @@ class Registry:
         saved = pointer.read_pointer(self.folder)
         return None if saved is None else int(saved["version"])
 
-    def _next(self) -> int:
+    def numbers_ever(self) -> set[int]:
+        """Return all numbers that were given, those of deleted versions too."""
         used = [line["version"] for line in pointer.read_book(self.folder) if type(line.get("version")) is int]
-        return max([*self.numbers(), *used], default=0) + 1
+        return {*self.numbers(), *used}
+
+    def _next(self) -> int:
+        return max(self.numbers_ever(), default=0) + 1
 
     def _of(self, number: int) -> Path:
         return self.folder / f"{number:04d}"

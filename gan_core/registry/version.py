@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from gan_core import artifacts
 from gan_core.artifacts import Manifest
 from gan_core.errors import ArtifactError
 from gan_core.handoff import Checkpoint
 
 KIND = "model"
+PICTURES = "pictures.npy"
 CHECKPOINT = "checkpoint"  # folder of the checkpoint inside that of its version
 
 
@@ -82,6 +86,13 @@ class Version:
     def checkpoint(self) -> Checkpoint:
         """The training state inside the version's folder: sampled, measured and transferred from without its run."""
         return Checkpoint(self.path, self.images_seen, self.path / CHECKPOINT)
+
+    def pictures(self) -> npt.NDArray[np.uint64] | None:
+        """Return one number for each picture of its source, sorted; None where the version does not know them."""
+        try:
+            return np.asarray(np.load(self.path / PICTURES, allow_pickle=False), np.uint64)
+        except (OSError, ValueError):
+            return None
 
     def verify(self) -> None:
         """Read every file. Raises ArtifactError naming the first that is missing or damaged."""

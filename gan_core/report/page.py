@@ -12,7 +12,7 @@ from gan_core.errors import ArtifactError
 from gan_core.handoff import DatasetManifest, Report
 from gan_core.report import content, moments, pictures, rendering
 
-REPORT_FORMAT = 4  # bump when the same run would give another page
+REPORT_FORMAT = 5  # bump when the same run would give another page
 
 _LOGS = ("config.json", "metrics.jsonl", "snapshot_scores.jsonl", "networks.json")
 
@@ -33,7 +33,7 @@ def write_report(run_dir: Path, dataset: DatasetManifest) -> Report:
     run = lineage.read_run(run_dir)
     if run is None:
         raise ArtifactError(f"{run_dir / 'config.json'} is missing or damaged; train again to make {run_dir} a run")
-    parts = {kind: artifacts.find(run_dir / kind, kind) for kind in ("samples", "scores")}
+    parts = {kind: artifacts.find(run_dir / kind, kind) for kind in ("samples", "scores", "decision")}
     parts["checkpoint"] = _newest_checkpoint(run_dir)
     inputs = _inputs(run_dir, dataset, parts)
     final, digest = run_dir / "report", digest_of(inputs)

@@ -1,0 +1,55 @@
+"""The flow that people leave alone: train again when that is due, and take the new model only if it is better."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.states import Completed
+
+from flows import tasks
+from flows.parameters import DataRoot, Force, Preset, Settings, Source, order_of
+from flows.pipeline import measured, prepared
+from flows.stages import StageResult
+from flows.triggers import Trigger, after_preparing, look_for
+from flows.ui import publish_decision, publish_summary
+from gan_core.handoff import DatasetManifest
+
+
+@flow(name="retrain", flow_run_name="{preset}", persist_result=False, validate_parameters=True)
+def retrain(
+    preset: Preset = "quickstart",
+    source: Source = "",
+    settings: Settings = (),
+    data_root: DataRoot = "",
+    force: Force = False,
+) -> Any:
+    """Train a preset's model again where that is due, judge it, and promote it if it is better by more than noise."""
+    trigger, results = perform(preset, source, settings, data_root, force)
+    return results if results else Completed(message=trigger.reason, data=results)
+
+
+def perform(
+    preset: str, source: str, settings: tuple[str, ...], data_root: str, force: bool
+) -> tuple[Trigger, list[StageResult]]:
+    """Run what is due; no results where nothing was."""
+    logger = get_run_logger()
+    trigger = look_for(order_of(preset, source, settings, data_root), force=force)
+    logger.info(trigger.reason)
+    if not trigger.due and not trigger.unsure:
+        return trigger, []
+    order, pictures, dataset = prepared(trigger.order)
+    if trigger.unsure:
+        trigger = after_preparing(trigger, DatasetManifest.load(Path(dataset.path)))
+        logger.info(trigger.reason)
+        if not trigger.due:
+            return trigger, []
+    results = [pictures, dataset, *measured(order, [dataset])]
+    verdict = tasks.judge(order, wait_for=results)
+    version = tasks.promote(order, wait_for=[verdict])
+    page = tasks.report(order, wait_for=[version])
+    results += [verdict, version, page]
+    publish_summary(order.config, results)
+    publish_decision(order.config, version)
+    return trigger, results

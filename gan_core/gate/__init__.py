@@ -1,0 +1,1 @@
+"""The gate: whether a candidate takes the place of the blessed model."""
