@@ -1,4 +1,4 @@
-"""What people and schedules may ask of a flow: texts with titles and bounds, which make the form in Prefect's UI.
+"""What people and schedules may ask of a flow: texts with bounds, which make the form in Prefect's UI.
 
 Parameters of a deployment come from whoever can reach the server, so they may do less than the command line of the
 machine's own user: see `least_rights`.
@@ -20,43 +20,12 @@ from gan_core.config import load_config, preset_names
 from gan_core.errors import ConfigError
 from gan_core.paths import DEFAULT_DATA_ROOT, path_of
 
-Preset = Annotated[
-    str,
-    Field(
-        title="Preset",
-        description="What to make; `faceloom presets` describes them. Or the path of a TOML file of the same form.",
-        examples=preset_names(),
-        min_length=1,
-        max_length=1000,
-    ),
-]
-Source = Annotated[
-    str,
-    Field(
-        title="Pictures",
-        description="Folder or archive of your pictures; empty is the preset's own. It must lie below the data root, "
-        "or below a folder of FACELOOM_ALLOWED_PATHS on the machine that runs it.",
-        max_length=4000,
-    ),
-]
-Settings = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^[a-z]+\.[a-z0-9_]+ *=", max_length=4000)], ...],
-    Field(
-        title="Settings",
-        description="Changes to the preset, one a line, as of --set: train.total_kimg=100",
-        examples=[["train.total_kimg=100", "retrain.min_new_pictures=500"]],
-    ),
-]
-DataRoot = Annotated[
-    str,
-    Field(
-        title="Data root",
-        description="Where raw/, datasets/, runs/ and registry/ lie; empty is FACELOOM_DATA_ROOT of the machine that "
-        "runs it, or ./data.",
-        max_length=4000,
-    ),
-]
-Force = Annotated[bool, Field(title="Train in any case", description="On demand: also where nothing is new.")]
+# Prefect takes what a field means from the docstring of the flow; what it may be, from here.
+Preset = Annotated[str, Field(examples=preset_names(), min_length=1, max_length=1000)]
+Source = Annotated[str, Field(max_length=4000)]
+Setting = Annotated[str, Field(pattern=r"^[a-z]+\.[a-z0-9_]+ *=", max_length=4000)]
+Settings = Annotated[tuple[Setting, ...], Field(examples=[["train.total_kimg=100", "retrain.min_new_pictures=500"]])]
+DataRoot = Annotated[str, Field(max_length=4000)]
 
 # The command line asks in its own process, with rights of its own: what it wants is not parsed a second time.
 ASKED: ContextVar[Order | None] = ContextVar("faceloom_asked", default=None)

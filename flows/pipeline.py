@@ -19,7 +19,16 @@ def pipeline(
     settings: Settings = (),
     data_root: DataRoot = "",
 ) -> list[StageResult]:
-    """Make a preset's data set and model, samples, scores and report; what is already done is not done again."""
+    """Make a preset's data set and model, samples, scores and report; what is already done is not done again.
+
+    Args:
+        preset: What to make, one of `faceloom presets`; or the path of a TOML file of the same form.
+        source: Folder or archive of your pictures, empty is the preset's own. It must lie below the data root, or below
+            a folder of FACELOOM_ALLOWED_PATHS on the machine that runs it.
+        settings: Changes to the preset, as --set has them, such as train.total_kimg=100.
+        data_root: Where raw/, datasets/, runs/ and registry/ lie; empty is FACELOOM_DATA_ROOT of the machine that runs
+            it, or ./data.
+    """
     order = order_of(preset, source, settings, data_root)
     results = make(order)
     publish_summary(order.config, results)

@@ -9,7 +9,7 @@ from prefect import flow, get_run_logger
 from prefect.states import Completed
 
 from flows import tasks
-from flows.parameters import DataRoot, Force, Preset, Settings, Source, order_of
+from flows.parameters import DataRoot, Preset, Settings, Source, order_of
 from flows.pipeline import measured, prepared
 from flows.stages import StageResult
 from flows.triggers import Trigger, after_preparing, look_for
@@ -23,9 +23,19 @@ def retrain(
     source: Source = "",
     settings: Settings = (),
     data_root: DataRoot = "",
-    force: Force = False,
+    force: bool = False,
 ) -> Any:
-    """Train a preset's model again where that is due, judge it, and promote it if it is better by more than noise."""
+    """Train a preset's model again where that is due, judge it, and promote it if it is better by more than noise.
+
+    Args:
+        preset: What to make, one of `faceloom presets`; or the path of a TOML file of the same form.
+        source: Folder or archive of your pictures, empty is the preset's own. It must lie below the data root, or below
+            a folder of FACELOOM_ALLOWED_PATHS on the machine that runs it.
+        settings: Changes to the preset, as --set has them, such as train.total_kimg=100.
+        data_root: Where raw/, datasets/, runs/ and registry/ lie; empty is FACELOOM_DATA_ROOT of the machine that runs
+            it, or ./data.
+        force: Train in any case, also where nothing is new.
+    """
     trigger, results = perform(preset, source, settings, data_root, force)
     return results if results else Completed(message=trigger.reason, data=results)
 

@@ -65,7 +65,7 @@ def look_for(order: Order, *, force: bool = False) -> Trigger:
     if (days := _age_days(last)) >= config.max_age_days > 0:
         return Trigger(True, f"{last.name} is {days:.1f} days old, {config.max_age_days:g} is the limit", order)
     if count and config.min_drift:
-        return Trigger(True, f"{count:,} new pictures, fewer than {config.min_new_pictures:,}: drift?", order, True)
+        return Trigger(False, f"{count:,} new pictures, fewer than {config.min_new_pictures:,}: drift?", order, True)
     return Trigger(False, NOTHING + _why_not(order, last, count, days), order)
 
 
@@ -79,7 +79,8 @@ def changed(listed: Listed, last: Version) -> int:
         return 0
     known = last.pictures()
     if listed.names is not None and known is not None:
-        return int(np.count_nonzero(np.isin(listed.names.line_hashes(), known, invert=True)))
+        is_new = np.isin(listed.names.line_hashes(), known, invert=True)
+        return len(is_new.nonzero()[0])
     return max(1, sum(listed.summary.counts.values()) - sum(last.source.get("counts", {}).values()))
 
 
