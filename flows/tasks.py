@@ -20,8 +20,8 @@ from prefect.tasks import exponential_backoff
 
 from flows.children import run_in_child
 from flows.console import Display, Silence, finished_text, shown
-from flows.output import new_log
 from flows.gpu import TAG, holding_gpu
+from flows.output import new_log
 from flows.policy import DAY, HOUR, MINUTE, RETRY_JITTER, worth_a_retry
 from flows.stages import STAGES, Order, StageResult, folder_of
 from flows.ui import ProgressArtifact
