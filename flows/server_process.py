@@ -19,7 +19,6 @@ _ALWAYS: Mapping[str, str] = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     # Heart-beats, by far most events, are looked at for minutes.
     "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": '{"prefect.flow-run.heartbeat": 86400}',
-    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(7 * 86_400),
 }
 # A server for commands has nobody to show pages to, and schedules nothing. Not PREFECT__SERVER_EPHEMERAL, with which
 # Prefect leaves out the service that frees the slots of killed processes.

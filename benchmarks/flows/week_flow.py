@@ -21,7 +21,7 @@ def stage_of_a_moment(name: str, key: str, order: Order, report_progress: Report
     outcome = "already done" if done.exists() else "done"
     report_progress(Progress(name, 1, 2))
     if outcome == "done":
-        time.sleep(0.5)
+        time.sleep(0.1)
         with (order.data_root / f"{key}.{name}.executions").open("a") as notes:
             notes.write("executed\n")
         done.touch()
