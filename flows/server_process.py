@@ -17,6 +17,8 @@ APP = "prefect.server.api.server:create_app"
 _ALWAYS: Mapping[str, str] = {
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    # How long a request waits for SQLite; with Prefect's 10 s, a busy machine answered "database is locked".
+    "PREFECT_API_DATABASE_TIMEOUT": "60",
     # Heart-beats, by far most events, are looked at for minutes.
     "PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES": '{"prefect.flow-run.heartbeat": 86400}',
 }

@@ -1,7 +1,7 @@
 """One Prefect server for the commands of a data root, which ends itself once nobody uses it.
 
     <Prefect's home>/shared-server/<digest of the settings of Prefect>/
-        server.json    its address and its log
+        server.json    its address, log and process
         starting       locked by who starts a server
         users          locked, shared, by every command that uses it
         alive          locked by the server
@@ -84,9 +84,8 @@ def _running(folder: Path) -> Shared | None:
 def _start(folder: Path, port: int, log: Path, linger_seconds: float) -> Shared:
     """Start a process that is nobody's child for long; it inherits the lock `alive`, so there is no moment without."""
     server = Shared(f"http://127.0.0.1:{port}/api", log, folder)
-    (folder / "server.json").write_text(json.dumps({"url": server.url, "log": str(log)}), encoding="utf-8")
     with _holding(folder / "alive", fcntl.LOCK_EX) as alive, log.open("ab") as output:
-        subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "flows.shared_server", str(folder), str(port), str(linger_seconds), str(alive)],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -95,6 +94,8 @@ def _start(folder: Path, port: int, log: Path, linger_seconds: float) -> Shared:
             pass_fds=[alive],
             env={**os.environ, **server_environment(os.environ, full=False)},
         )
+        facts = {"url": server.url, "log": str(log), "pid": process.pid}
+        (folder / "server.json").write_text(json.dumps(facts), encoding="utf-8")
     return server
 
 
