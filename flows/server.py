@@ -1,8 +1,9 @@
-"""Prefect's temporary server, for as long as one command runs, where the user has no server of their own.
+"""A Prefect server for commands, where the user has none.
 
-Prefect starts one by itself as well. Ours differs in three ways: it starts while Prefect is still being
-imported; it is in a process group of its own, so that after Ctrl-C it can still note that the run was
-interrupted; and it dies with us.
+Prefect starts one by itself as well. Ours differs: it starts while Prefect is still being imported; it is in a process
+group of its own, so that after Ctrl-C it can still note that the run was interrupted; and it is the same one for all
+commands of a data root that follow each other within a minute or run at once (flows/shared_server.py), as two servers
+on one SQLite file answer "database is locked".
 """
 
 from __future__ import annotations
@@ -11,32 +12,32 @@ import contextlib
 import multiprocessing
 import os
 import socket
-import sys
 import time
-import traceback
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from flows.child import detach
-from flows.output import new_log, redirected
+from flows.output import new_log
+from flows.server_process import run_as_child
+from flows.shared_server import shared_server
 from gan_core.errors import ConfigError, StageFailed
 from gan_core.spawning import lean_start
 
+LINGER_SECONDS = 60.0
 _STOP_SECONDS = 5.0
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.05
 _OTHERS_ANSWER_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
 class Server:
-    """A Prefect server: `process` and `log` are None for one of the user's."""
+    """A Prefect server: `alive` is None for one of the user's, `log` where its output is not ours."""
 
     url: str
-    process: SpawnProcess | None = None
+    alive: Callable[[], bool] | None = None
     log: Path | None = None
 
     def until_ready(self) -> None:
@@ -46,42 +47,87 @@ class Server:
             StageFailed: it ended, or did not answer in time.
         """
         own = float(os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"])
-        seconds = own if self.process else _OTHERS_ANSWER_SECONDS
+        seconds = own if self.alive else _OTHERS_ANSWER_SECONDS
         deadline = time.monotonic() + seconds
         while not _answers(self.url):
-            if self.process and not self.process.is_alive():
+            if self.alive and not self.alive():
                 raise StageFailed(f"Prefect's server ended at its start; why is in {self.log}; see faceloom doctor")
             if time.monotonic() > deadline:
-                hint = f"its output is in {self.log}" if self.log else "unset PREFECT_API_URL to let faceloom start one"
+                hint = (
+                    f"its output is in {self.log}"
+                    if self.log
+                    else "start it (faceloom serve), or unset PREFECT_API_URL to let faceloom start one"
+                )
                 raise StageFailed(f"the Prefect server at {self.url} did not answer for {seconds:g} s; {hint}")
             time.sleep(_POLL_SECONDS)
 
 
 @contextlib.contextmanager
 def temporary_server(data_root: Path) -> Iterator[Server]:
-    """Yield a server that may still be starting; it ends with the block.
+    """Yield a server that may still be starting: the user's, the one of this data root, or one for this block alone.
 
-    Nothing is started where PREFECT_API_URL names a server.
+    Nothing is started where PREFECT_API_URL names a server. One that is shared ends itself once nobody has used it
+    for FACELOOM_SERVER_LINGER_SECONDS; with 0 none is shared, and ours ends with the block.
 
     Raises:
-        ConfigError: PREFECT_API_URL is no address.
+        ConfigError: PREFECT_API_URL is no address, or FACELOOM_SERVER_LINGER_SECONDS no number.
     """
     if url := os.environ.get("PREFECT_API_URL"):
         if not url.startswith(("http://", "https://")):
             raise ConfigError(f"PREFECT_API_URL must be like http://127.0.0.1:4200/api, got '{url}'")
         yield Server(url.rstrip("/"))
         return
-    port, log = _free_port(), new_log(data_root, "prefect")
+    seconds = linger_seconds()
+    with contextlib.ExitStack() as stack:
+        if seconds > 0:
+            home, log = Path(os.environ["PREFECT_HOME"]), new_log(data_root, "prefect")
+            shared = stack.enter_context(shared_server(home, free_port(), log, seconds))
+            server = Server(shared.url, shared.alive, shared.log)
+        else:
+            server = stack.enter_context(own_server(data_root))
+        os.environ["PREFECT_API_URL"] = server.url
+        try:
+            yield server
+        finally:
+            del os.environ["PREFECT_API_URL"]
+
+
+@contextlib.contextmanager
+def own_server(data_root: Path, host: str = "127.0.0.1", port: int = 0, *, full: bool = False) -> Iterator[Server]:
+    """Yield a server that may still be starting, and that ends with the block or with this process.
+
+    Args:
+        data_root: the folder below which its log goes.
+        host: the address it listens on; localhost unless told otherwise.
+        port: its port, in [1, 65535]; 0 for a free one.
+        full: with UI, schedules and automations.
+    """
+    port, log = port or free_port(), new_log(data_root, "prefect")
     spawn = multiprocessing.get_context("spawn")
-    process = spawn.Process(target=_serve, args=(port, log), name="faceloom-prefect")
+    arguments = (host, port, log, _STOP_SECONDS, full)
+    process = spawn.Process(target=run_as_child, args=arguments, name="faceloom-prefect")
     with lean_start():
         process.start()
-    os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     try:
-        yield Server(os.environ["PREFECT_API_URL"], process, log)
+        yield Server(f"http://{host}:{port}/api", process.is_alive, log)
     finally:
-        del os.environ["PREFECT_API_URL"]
         _stop(process)
+
+
+def linger_seconds() -> float:
+    """Return FACELOOM_SERVER_LINGER_SECONDS, in [0, 86400], or LINGER_SECONDS.
+
+    Raises:
+        ConfigError: it is no such number.
+    """
+    text = os.environ.get("FACELOOM_SERVER_LINGER_SECONDS") or str(LINGER_SECONDS)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86_400:
+        raise ConfigError(f"FACELOOM_SERVER_LINGER_SECONDS must be a number in [0, 86400], got '{text}'")
+    return seconds
 
 
 def drain() -> None:
@@ -93,6 +139,13 @@ def drain() -> None:
     EventsWorker.drain_all(timeout=_STOP_SECONDS)
 
 
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=10):
@@ -101,28 +154,6 @@ def _answers(url: str) -> bool:
         return True  # it asks for a login, for example, which Prefect's client knows about
     except OSError:
         return False
-
-
-def _serve(port: int, log: Path) -> None:
-    detach(_STOP_SECONDS)
-    # What Prefect sets for its own temporary server: no UI, and only the services that record runs.
-    os.environ["PREFECT__SERVER_EPHEMERAL"] = os.environ["PREFECT__SERVER_FINAL"] = "1"
-    os.environ["PREFECT_UI_ENABLED"] = "0"
-    with redirected(log):
-        import uvicorn
-
-        factory = "prefect.server.api.server:create_app"
-        try:
-            uvicorn.run(factory, factory=True, host="127.0.0.1", port=port, log_level="error", lifespan="on")
-        except Exception:
-            traceback.print_exc()  # here into the log; let out, it would be printed on the terminal
-            sys.exit(1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _stop(server: SpawnProcess) -> None:

@@ -17,6 +17,8 @@ DEFAULTS: Mapping[str, str] = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
     "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
     "PREFECT_LOGGING_COLORS": "false",
+    # Prefect's own 180 s would let a dead flow run look alive for ten minutes; 30 is its least.
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     # faceloom's own manifests are the only cache.
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
 }

@@ -6,6 +6,7 @@ Prefect's own result cache stays off: it would not notice deleted files.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from contextvars import ContextVar
@@ -20,6 +21,7 @@ from prefect.tasks import exponential_backoff
 from flows.children import run_in_child
 from flows.console import Display, Silence, finished_text, shown
 from flows.gate_stages import GATE_STAGES
+from flows.gpu import TAG, holding_gpu
 from flows.output import new_log
 from flows.policy import DAY, HOUR, MINUTE, RETRY_JITTER, worth_a_retry
 from flows.stages import STAGES, Order, StageResult, folder_of
@@ -108,14 +110,15 @@ def perform(name: str, order: Order, *, stall_seconds: float | None = None) -> S
     display.started(name, shown(folder_of(order, name)), attempt)
     log = None if view.verbose else new_log(order.data_root, name)
     try:
-        result = run_in_child(
-            name,
-            STAGES.get(name) or GATE_STAGES[name],
-            dataclasses.replace(order, attempt=attempt),
-            report_progress,
-            log=log,
-            stall_seconds=stall_seconds,
-        )
+        with holding_gpu(name) if TAG in (task_run.tags or ()) else contextlib.nullcontext():
+            result = run_in_child(
+                name,
+                STAGES.get(name) or GATE_STAGES[name],
+                dataclasses.replace(order, attempt=attempt),
+                report_progress,
+                log=log,
+                stall_seconds=stall_seconds,
+            )
     except Exception as error:
         display.failed(name, error)
         raise

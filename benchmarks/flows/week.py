@@ -1,0 +1,264 @@
+"""A week in minutes: scheduled runs on one server and two workers, with processes killed at random.
+
+    PYTHONPATH=. python -m benchmarks.flows.week --runs 500 --seconds 1300 --folder week
+
+Schedules, server, workers, flow processes, children, GPU slot, heart-beats and janitor are the real ones; the stages
+are of a moment. Every scheduled run must end in a terminal state, and no finished stage be executed twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+POOL = "week"
+PRESETS = 6
+KILL_EVERY_SECONDS = 45.0
+PORT = 4711
+TERMINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+class Process:
+    """A server or a worker that is started again after it was killed."""
+
+    def __init__(self, name: str, arguments: list[str], folder: Path) -> None:
+        self.name, self._arguments = name, arguments
+        self._log = (folder / f"{name}.log").open("ab")
+        self.start()
+
+    def start(self) -> None:
+        """Start it, in a session of its own."""
+        self.child = subprocess.Popen(self._arguments, stdout=self._log, stderr=self._log, start_new_session=True)
+
+    def kill(self) -> None:
+        """Kill it, and it alone: what it started lives on."""
+        self.child.kill()
+        self.child.wait()
+
+    def stop(self) -> None:
+        """End it, and all that is in its session."""
+        self.child.terminate()
+        try:
+            self.child.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+def rss_megabytes(pid: int) -> float:
+    """Return the resident memory of a process, 0 where it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS")), 0.0)
+
+
+def flow_processes(folder: Path) -> list[int]:
+    """Return the processes of flow runs, and no children of stages, by what their environment says."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and f"PREFECT_HOME={folder}/home".encode() in (entry / "environ").read_bytes():
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+                if b"flow_engine" in command or b"prefect.engine" in command or b"flow-run" in command:
+                    found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+@contextmanager
+def processes(folder: Path) -> Iterator[dict[str, Process]]:
+    """Yield a server and two workers."""
+    from flows.server import Server
+
+    server = [sys.executable, "-m", "flows.server_process", "127.0.0.1", str(PORT), "--full"]
+    running = {"server": Process("server", server, folder)}
+    try:
+        Server(os.environ["PREFECT_API_URL"]).until_ready()
+        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
+        for name in ("worker 1", "worker 2"):
+            running[name] = Process(name, [*command, "--name", name, "--limit", "2"], folder)
+        yield running
+    finally:
+        for pid in flow_processes(folder):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        for process in reversed(list(running.values())):
+            process.stop()
+
+
+def deploy(folder: Path, runs: int, seconds: float) -> None:
+    """Create the deployments, each with a schedule that ends, and with at most one run at a time."""
+    from prefect import flow
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+
+    source: Any = flow.from_source(str(ROOT), "benchmarks/flows/week_flow.py:week")
+    (folder / "data").mkdir()
+    every = max(1, round(PRESETS * seconds / runs))
+    start = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=20)
+    for number in range(PRESETS):
+        shifted = start + datetime.timedelta(seconds=number * every / PRESETS)
+        rule = f"DTSTART:{shifted:%Y%m%dT%H%M%SZ}\nRRULE:FREQ=SECONDLY;INTERVAL={every};COUNT={runs // PRESETS}"
+        source.to_deployment(
+            f"preset-{number}",
+            work_pool_name=POOL,
+            rrule=rule,
+            concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
+            parameters={"preset": f"preset-{number}", "data_root": str(folder / "data")},
+        ).apply()
+
+
+def all_runs() -> list[Any]:
+    """Return every flow run that the server knows and whose time has come."""
+    from prefect.client.orchestration import get_client
+
+    found: list[Any] = []
+    with get_client(sync_client=True) as client:
+        while True:
+            page = client.read_flow_runs(limit=200, offset=len(found))
+            found += page
+            if len(page) < 200:
+                break
+    now = datetime.datetime.now(datetime.UTC)
+    return [run for run in found if run.expected_start_time is None or run.expected_start_time <= now]
+
+
+def states(runs: list[Any]) -> Counter[str]:
+    """Return how many runs are in which type of state."""
+    return Counter(run.state.type.value for run in runs)
+
+
+def unfinished() -> Counter[str]:
+    """Return how many runs are in which state that is not terminal."""
+    return Counter({name: count for name, count in states(all_runs()).items() if name not in TERMINAL})
+
+
+def database_megabytes(folder: Path) -> float:
+    """Return the size of the database with its journal."""
+    return sum(path.stat().st_size for path in (folder / "home").glob("prefect.db*")) / 1e6
+
+
+def simulate(folder: Path, runs: int, seconds: float, seed: int) -> dict[str, Any]:
+    """Run it all and return the figures."""
+    from flows.janitor import janitor_thread
+
+    random_numbers = random.Random(seed)
+    kills: Counter[str] = Counter()
+    samples: list[dict[str, Any]] = []
+    with processes(folder) as running, janitor_thread(every_seconds=15, pending_seconds=120):
+        from prefect.client.orchestration import get_client
+
+        with get_client(sync_client=True) as client:
+            client.request("POST", "/work_pools/", json={"name": POOL, "type": "process"})
+        deploy(folder, runs, seconds)
+        start = time.monotonic()
+        next_kill = start + KILL_EVERY_SECONDS
+        while time.monotonic() < start + seconds:
+            time.sleep(5)
+            if time.monotonic() > next_kill:
+                next_kill += KILL_EVERY_SECONDS
+                victim = random_numbers.choice(["flow", "flow", "worker 1", "worker 2", "server"])
+                kills[victim] += kill(victim, running, folder, random_numbers)
+            samples.append(sample(start, running, folder))
+            (folder / "samples.json").write_text(json.dumps(samples))
+        last = time.monotonic()
+        # The server is not killed any more, so a call that fails is a finding.
+        while (left := unfinished()) and time.monotonic() < last + 600:
+            print(f"still open: {left}", flush=True)
+            time.sleep(10)
+        samples.append(sample(start, running, folder))
+        found = all_runs()
+        open_runs = dict(unfinished())
+    return {
+        "scheduled": len(found),
+        "states": dict(states(found)),
+        "open": open_runs,
+        "started again": sum(run.run_count > 1 for run in found),
+        "kills": dict(kills),
+        "executed twice": [
+            path.name for path in (folder / "data").glob("*.executions") if len(path.read_text().splitlines()) > 1
+        ],
+        "stages executed": len(list((folder / "data").glob("*.executions"))),
+        "seconds": time.monotonic() - start,
+        "seconds to drain": time.monotonic() - last,
+        "samples": samples,
+    }
+
+
+def kill(victim: str, running: dict[str, Process], folder: Path, random_numbers: random.Random) -> int:
+    """Kill -9; start servers and workers again after five seconds. Returns 1 where something was killed."""
+    print(f"kill -9 {victim}", flush=True)
+    if victim == "flow":
+        if not (pids := flow_processes(folder)):
+            return 0
+        os.kill(random_numbers.choice(pids), signal.SIGKILL)
+        return 1
+    running[victim].kill()
+    time.sleep(5)
+    running[victim].start()
+    return 1
+
+
+def sample(start: float, running: dict[str, Process], folder: Path) -> dict[str, Any]:
+    """Return memory and sizes now; counts where the server answers."""
+    import httpx
+    from prefect.exceptions import PrefectException
+
+    try:
+        counts = dict(states(all_runs()))
+    except (httpx.HTTPError, PrefectException):
+        counts = {}
+    figures = {
+        "seconds": round(time.monotonic() - start),
+        "server_megabytes": round(rss_megabytes(running["server"].child.pid), 1),
+        "worker_megabytes": [round(rss_megabytes(running[f"worker {n}"].child.pid), 1) for n in (1, 2)],
+        "database_megabytes": round(database_megabytes(folder), 2),
+        **counts,
+    }
+    print(json.dumps(figures), flush=True)
+    return figures
+
+
+def main() -> None:
+    """Read the command line, simulate, and write result.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--seconds", type=float, default=1300.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, default=Path("week"))
+    asked = parser.parse_args()
+    folder = asked.folder.absolute()
+    (folder / "home").mkdir(parents=True)
+    from flows.settings import DEFAULTS
+
+    os.environ.update(
+        {
+            **DEFAULTS,
+            "PREFECT_HOME": str(folder / "home"),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        }
+    )
+    os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{PORT}/api"
+    result = simulate(folder, asked.runs, asked.seconds, asked.seed)
+    (folder / "result.json").write_text(json.dumps(result, indent=1))
+    print({name: value for name, value in result.items() if name != "samples"})
+
+
+if __name__ == "__main__":
+    main()

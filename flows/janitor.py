@@ -1,0 +1,228 @@
+"""Flow runs whose process is gone: marked, explained, and started again where a deployment can.
+
+Prefect notices a dead process where its worker lives on. When both die, or the machine does, the run would stay in
+Running for ever. Prefect suggests an automation; that one can change the state, but neither say what to do, nor
+close the task runs, nor start the run again, nor tell a dead run from a server that was away for an hour.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import httpx
+from prefect import flow, get_run_logger
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterEndTime,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.exceptions import PrefectException
+from prefect.logging.loggers import get_logger
+from prefect.states import AwaitingRetry, Crashed
+
+from flows.heartbeat import feel
+
+FLOWS = ("faceloom", "pipeline", "retrain", "janitor")
+AGAIN_AT_MOST = 3
+LOOK_EVERY_SECONDS = 30.0
+# A worker starts a process in seconds; a cluster may first fetch an image.
+PENDING_SECONDS = 900.0
+_AGAIN_AFTER_SECONDS = 30.0
+_CRASHES_OF_SECONDS = 3600.0
+_MARK = "faceloom's janitor"
+
+
+@dataclass(frozen=True)
+class Action:
+    """What was done about a flow run: its name, and a sentence."""
+
+    run: str
+    text: str
+
+
+@dataclass(frozen=True)
+class _Suspect:
+    sign: datetime.datetime
+    since: float
+    wait_seconds: float
+
+
+@dataclass
+class Janitor:
+    """Looks at the flow runs of faceloom. A run is lost once two looks, long enough apart, saw the same last sign.
+
+    The second look makes it safe: after a server was away, or a clock was set, the last signs look old as well.
+
+    Args:
+        pending_seconds: how long a run may wait for its process.
+    """
+
+    pending_seconds: float = PENDING_SECONDS
+    _suspects: dict[UUID, _Suspect] = field(default_factory=dict)
+
+    def look(self) -> list[Action]:
+        """Look once, and act on what is lost.
+
+        Raises:
+            httpx.HTTPError, PrefectException: the server is away.
+        """
+        with get_client(sync_client=True) as client:
+            lost = list(self._lost(client))
+            actions = [_mark_lost(client, run, sign) for run, sign in lost]
+            return [*actions, *(_again(client, run) for run in _crashed(client) if _may_start_again(client, run))]
+
+    @property
+    def seconds_to_next_look(self) -> float:
+        """In how many seconds the last suspect is either seen again or lost; 0 without suspects."""
+        now = time.monotonic()
+        return max((each.since + each.wait_seconds - now for each in self._suspects.values()), default=0.0)
+
+    def _lost(self, client: SyncPrefectClient) -> Iterator[tuple[FlowRun, datetime.datetime]]:
+        before, self._suspects = self._suspects, {}
+        for run in _runs(client, StateType.RUNNING, StateType.PENDING):
+            sign, patience, wait = self._judge(client, run)
+            if (datetime.datetime.now(datetime.UTC) - sign).total_seconds() < patience:
+                continue
+            suspect = before.get(run.id)
+            if suspect is None or suspect.sign != sign:
+                suspect = _Suspect(sign, time.monotonic(), wait)
+            if time.monotonic() - suspect.since >= suspect.wait_seconds:
+                yield run, sign
+            else:
+                self._suspects[run.id] = suspect
+
+    def _judge(self, client: SyncPrefectClient, run: FlowRun) -> tuple[datetime.datetime, float, float]:
+        """Return the last sign of a run, how long it may be ago, and how long to wait for another."""
+        assert run.state is not None, "the server was asked for runs in a state"
+        if run.state.type == StateType.PENDING:
+            return run.state.timestamp, self.pending_seconds, LOOK_EVERY_SECONDS
+        pulse = feel(client, run)
+        return pulse.last, pulse.patience_seconds, pulse.second_look_seconds
+
+
+@contextlib.contextmanager
+def janitor_thread(
+    every_seconds: float = LOOK_EVERY_SECONDS, pending_seconds: float = PENDING_SECONDS
+) -> Iterator[None]:
+    """Look every so many seconds, in a thread, during the block. A server that is away is asked again later."""
+    ended = threading.Event()
+    own = Janitor(pending_seconds)
+
+    def work() -> None:
+        logger = get_logger("faceloom.janitor")
+        while not ended.wait(every_seconds):
+            try:
+                for action in own.look():
+                    logger.warning("%s: %s", action.run, action.text)
+            except (httpx.HTTPError, PrefectException) as error:
+                logger.info("the server does not answer (%s)", error)
+
+    thread = threading.Thread(target=work, name="faceloom-janitor", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+def look_twice(pending_seconds: float = PENDING_SECONDS) -> list[Action]:
+    """Look, wait for another sign of whoever is suspected, and look again: seconds where nobody is."""
+    own = Janitor(pending_seconds)
+    actions = own.look()
+    while (seconds := own.seconds_to_next_look) > 0:
+        time.sleep(seconds)
+        actions += own.look()
+    return actions
+
+
+def look_in_background() -> None:
+    """Look twice in a thread that ends with the process: what each flow does at its start."""
+
+    def work() -> None:
+        with contextlib.suppress(httpx.HTTPError, PrefectException):
+            for action in look_twice():
+                get_logger("faceloom.janitor").warning("%s: %s", action.run, action.text)
+
+    threading.Thread(target=work, name="faceloom-janitor", daemon=True).start()
+
+
+@flow(name="janitor", flow_run_name="janitor", persist_result=False)
+def janitor() -> list[str]:
+    """Mark flow runs that lost their heart-beat as Crashed, and start those of deployments again."""
+    actions = [f"{action.run}: {action.text}" for action in look_twice()]
+    for line in actions or ["every flow run that is said to be running gives signs of life"]:
+        get_run_logger().info(line)
+    return actions
+
+
+def _runs(client: SyncPrefectClient, *types: StateType, **more: object) -> list[FlowRun]:
+    found: list[FlowRun] = []
+    asked = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types))), **more)  # type: ignore[arg-type]
+    while True:
+        page = client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=list(FLOWS))),
+            flow_run_filter=asked,
+            limit=200,
+            offset=len(found),
+        )
+        found += page
+        if len(page) < 200:
+            return found
+
+
+def _mark_lost(client: SyncPrefectClient, run: FlowRun, sign: datetime.datetime) -> Action:
+    assert run.state is not None, "the server was asked for runs in a state"
+    what = "no process took it up" if run.state.type == StateType.PENDING else "no heart-beat"
+    text = (
+        f"{what} since {sign:%Y-%m-%d %H:%M:%S} UTC: its process, its worker or their machine is gone. "
+        "Finished stages are kept: the same command, or Retry here, goes on where it stopped"
+    )
+    for task in client.read_task_runs(
+        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])),
+        task_run_filter=TaskRunFilter(
+            state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING]))
+        ),
+    ):
+        client.set_task_run_state(task.id, Crashed(message=text), force=True)
+    client.set_flow_run_state(run.id, Crashed(message=f"{_MARK}: {text}"))
+    return Action(run.name, f"marked as Crashed: {text}")
+
+
+def _crashed(client: SyncPrefectClient) -> list[FlowRun]:
+    """Return runs of deployments that crashed lately, here or where their worker noticed it."""
+    since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=_CRASHES_OF_SECONDS)
+    found = _runs(client, StateType.CRASHED, end_time=FlowRunFilterEndTime(after_=since))
+    return [run for run in found if run.deployment_id is not None]
+
+
+def _may_start_again(client: SyncPrefectClient, run: FlowRun) -> bool:
+    """Say whether it was started again less than AGAIN_AT_MOST times; its states are the only record of that."""
+    return _times_started_again(client, run) < AGAIN_AT_MOST
+
+
+def _times_started_again(client: SyncPrefectClient, run: FlowRun) -> int:
+    states = client.read_flow_run_states(run.id)
+    return sum(state.name == "AwaitingRetry" and (state.message or "").startswith(_MARK) for state in states)
+
+
+def _again(client: SyncPrefectClient, run: FlowRun) -> Action:
+    times = _times_started_again(client, run) + 1
+    text = f"starts again in {_AGAIN_AFTER_SECONDS:g} s, for the {times}. of at most {AGAIN_AT_MOST} times"
+    when = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=_AGAIN_AFTER_SECONDS)
+    client.set_flow_run_state(run.id, AwaitingRetry(scheduled_time=when, message=f"{_MARK}: {text}"))
+    return Action(run.name, text)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import datetime
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Crashed, Pending, Running
+
+from flows import heartbeat, janitor
+from flows.heartbeat import Pulse
+from flows.janitor import Action, Janitor
+from tests.flows.test_children import until
+
+_FLOW = """
+import pathlib, sys, time
+from prefect import flow, task
+from prefect.runtime import flow_run
+
+@task
+def train():
+    pathlib.Path(sys.argv[1]).write_text(str(flow_run.id))
+    time.sleep(600)
+
+@flow(name="faceloom")
+def run():
+    train()
+
+run()
+"""
+
+
+@pytest.fixture
+def client(own_prefect: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[SyncPrefectClient]:
+    """A client of the server; a run is silent at once, and not for 30 s and more."""
+    monkeypatch.setenv("PREFECT_API_URL", own_prefect[0])
+    for name, seconds in (("_PREFECTS_OWN_SECONDS", 0.0), ("_LEAST_SECONDS", 0.0), ("_ON_THE_WAY_SECONDS", 0.0)):
+        monkeypatch.setattr(heartbeat, name, seconds)
+    monkeypatch.setattr(janitor, "LOOK_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(janitor, "_AGAIN_AFTER_SECONDS", 0.0)
+    with temporary_settings({PREFECT_API_URL: own_prefect[0]}), get_client(sync_client=True) as client:
+        yield client
+
+
+def state_of(client: SyncPrefectClient, run: UUID) -> State:
+    """Return the state of a flow run."""
+    state = client.read_flow_run(run).state
+    assert state is not None
+    return state
+
+
+def deployed(client: SyncPrefectClient, state: State) -> UUID:
+    """Return a run of a deployment, said to be in a state, of which no process knows."""
+    flow_id = client.request("POST", "/flows/", json={"name": "faceloom"}).json()["id"]
+    asked = {"name": "nightly", "flow_id": flow_id, "enforce_parameter_schema": False}
+    deployment = client.request("POST", "/deployments/", json=asked).json()["id"]
+    run = client.request("POST", f"/deployments/{deployment}/create_flow_run", json={}).json()["id"]
+    client.set_flow_run_state(run, state, force=True)
+    return UUID(run)
+
+
+@pytest.mark.timeout(300)
+def test_the_run_of_a_killed_process_is_marked_with_its_tasks(client: SyncPrefectClient, tmp_path: Path) -> None:
+    """After kill -9, flow run and task run are Crashed, and the message says what to do; nothing starts them again."""
+    flag = tmp_path / "run"
+    process = subprocess.Popen([sys.executable, "-c", _FLOW, str(flag)])
+    try:
+        until(lambda: flag.exists() and bool(flag.read_text()))
+        run = UUID(flag.read_text())
+        tasks = lambda: [task for task in client.read_task_runs() if task.flow_run_id == run]  # noqa: E731
+        until(lambda: [task.state.type.value for task in tasks() if task.state] == ["RUNNING"])
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    own = Janitor()
+    until(lambda: bool(own.look()))
+    assert state_of(client, run).type.value == "CRASHED"
+    message = state_of(client, run).message or ""
+    assert message.startswith("faceloom's janitor: no heart-beat since 20")
+    assert message.endswith("the same command, or Retry here, goes on where it stopped")
+    until(lambda: [task.state.type.value for task in tasks() if task.state] == ["CRASHED"])
+    assert own.look() == []
+
+
+def test_runs_of_deployments_start_again_three_times(client: SyncPrefectClient) -> None:
+    """A run that crashes each time is left alone after the third, and its states tell the story."""
+    run = deployed(client, Running())
+    own = Janitor()
+    until(lambda: bool(own.look()))
+    for _ in range(3):
+        assert state_of(client, run).name == "AwaitingRetry"
+        client.set_flow_run_state(run, Crashed(message="the worker saw it die"), force=True)
+        own.look()
+    assert state_of(client, run).name == "Crashed"
+    told = [state.message for state in client.read_flow_run_states(run) if state.name == "AwaitingRetry"]
+    assert sorted(told, key=str) == [
+        f"faceloom's janitor: starts again in 0 s, for the {n}. of at most 3 times" for n in (1, 2, 3)
+    ]
+
+
+def test_what_no_process_took_up_starts_again(client: SyncPrefectClient) -> None:
+    """A worker that died between taking a run and starting its process leaves it in Pending."""
+    run = deployed(client, Pending())
+    patient, hasty = Janitor(), Janitor(pending_seconds=0)
+    assert (patient.look(), patient.look()) == ([], [])
+    assert state_of(client, run).type.value == "PENDING"
+    until(lambda: bool(hasty.look()))
+    assert state_of(client, run).name == "AwaitingRetry"
+
+
+def test_who_gives_a_sign_between_two_looks_lives(client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All last signs look old after a server was away or a clock was set; a new one clears the run."""
+    run = deployed(client, Running())
+    signs = iter([datetime.datetime(2000, 1, day, tzinfo=datetime.UTC) for day in (1, 2, 3, 3)])
+
+    def felt(_client: SyncPrefectClient, asked: FlowRun) -> Pulse:
+        return Pulse(next(signs), 0.0, 2) if asked.id == run else Pulse(datetime.datetime.now(datetime.UTC), 60.0, 2)
+
+    monkeypatch.setattr(janitor, "feel", felt)
+    own = Janitor()
+    assert [own.look(), own.look(), own.look()] == [[], [], []]
+    assert state_of(client, run).type.value == "RUNNING"
+    assert [type(action) for action in own.look()] == [Action, Action]
+    assert state_of(client, run).name == "AwaitingRetry"
+
+
+def test_patience_follows_the_beats() -> None:
+    """Three beats of a run's own rhythm; one of Prefect's slowest where only one is known."""
+    now = datetime.datetime.now(datetime.UTC)
+    assert Pulse(now, 30.0, 2).patience_seconds == 105.0
+    assert Pulse(now, 180.0, 1).patience_seconds == 195.0
+    assert Pulse(now, 30.0, 2).second_look_seconds == 45.0
