@@ -19,6 +19,7 @@ from flows.data_command import data
 from flows.fetch_command import fetch
 from flows.models_command import models_group
 from flows.runs_command import runs
+from flows.serve_command import deploy, serve
 from flows.terminal import EXIT_CODES, Group, Terminal, data_root_option, shared_options
 from gan_core.config import RunConfig, load_config
 from gan_core.paths import path_of
@@ -241,6 +242,8 @@ def presets(own: Terminal, name: str | None) -> None:
 
 cli.add_command(runs)
 cli.add_command(models_group)
+cli.add_command(serve)
+cli.add_command(deploy)
 
 
 @cli.command(epilog=examples("faceloom doctor", "faceloom doctor --json"))

@@ -34,6 +34,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import PrefectException
 from prefect.logging.loggers import get_logger
 from prefect.states import AwaitingRetry, Crashed
+from prefect.types import DateTime
 
 from flows.heartbeat import feel
 
@@ -205,7 +206,7 @@ def _mark_lost(client: SyncPrefectClient, run: FlowRun, sign: datetime.datetime)
 
 def _crashed(client: SyncPrefectClient) -> list[FlowRun]:
     """Return runs of deployments that crashed lately, here or where their worker noticed it."""
-    since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=_CRASHES_OF_SECONDS)
+    since = DateTime.now("UTC") - datetime.timedelta(seconds=_CRASHES_OF_SECONDS)
     found = _runs(client, StateType.CRASHED, end_time=FlowRunFilterEndTime(after_=since))
     return [run for run in found if run.deployment_id is not None]
 

@@ -7,6 +7,7 @@ import dataclasses
 from prefect import flow
 
 from flows import tasks
+from flows.janitor import look_in_background
 from flows.parameters import DataRoot, Preset, Settings, Source, order_of
 from flows.stages import Order, StageResult, source_of
 from flows.ui import publish_summary
@@ -30,6 +31,7 @@ def pipeline(
             it, or ./data.
     """
     order = order_of(preset, source, settings, data_root)
+    look_in_background()
     results = make(order)
     publish_summary(order.config, results)
     return results

@@ -9,10 +9,12 @@ from prefect import flow, get_run_logger
 from prefect.states import Completed
 
 from flows import tasks
+from flows.janitor import look_in_background
 from flows.parameters import DataRoot, Preset, Settings, Source, order_of
 from flows.pipeline import measured, prepared
 from flows.stages import StageResult
-from flows.triggers import Trigger, after_preparing, look_for
+from flows.supersede import newer_waiting
+from flows.triggers import NOTHING, Trigger, after_preparing, look_for
 from flows.ui import publish_decision, publish_summary
 from gan_core.handoff import DatasetManifest
 
@@ -45,7 +47,11 @@ def perform(
 ) -> tuple[Trigger, list[StageResult]]:
     """Run what is due; no results where nothing was."""
     logger = get_run_logger()
-    trigger = look_for(order_of(preset, source, settings, data_root), force=force)
+    look_in_background()
+    order = order_of(preset, source, settings, data_root)
+    if newer := newer_waiting():
+        return Trigger(False, f"{NOTHING}{newer}, scheduled later, waits to do it", order), []
+    trigger = look_for(order, force=force)
     logger.info(trigger.reason)
     if not trigger.due and not trigger.unsure:
         return trigger, []

@@ -80,7 +80,7 @@ def changed(listed: Listed, last: Version) -> int:
     known = last.pictures()
     if listed.names is not None and known is not None:
         is_new = np.isin(listed.names.line_hashes(), known, invert=True)
-        return len(is_new.nonzero()[0])
+        return sum(is_new.tolist())
     return max(1, sum(listed.summary.counts.values()) - sum(last.source.get("counts", {}).values()))
 
 

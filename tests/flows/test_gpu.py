@@ -28,7 +28,9 @@ with holding_gpu("train"):
 
 
 @pytest.fixture
-def url(own_prefect: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[str]:
+def url(
+    own_prefect: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[str]:
     """The server, asked by this process and by those it starts, for a limit of the test's own."""
     monkeypatch.setenv("PREFECT_API_URL", own_prefect[0])
     monkeypatch.setenv("FACELOOM_GPU_LIMIT", request.node.name.replace("_", "-"))

@@ -24,7 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("FACELOOM_SERVER_LINGER_SECONDS", "1")
     yield home
     for path in home.glob("shared-server/*/server.json"):
-        until(lambda: not alive(pid_of(path)))
+        until(lambda path=path: not alive(pid_of(path)))
 
 
 def pid_of(facts: Path) -> int:

@@ -1,0 +1,112 @@
+"""`faceloom serve`: server, schedule and runner in one command, for one machine without any set-up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows import settings
+from flows.least_rights import ALLOWED
+from flows.server import own_server
+from flows.stages import Order
+from flows.terminal import Terminal
+from gan_core import artifacts
+from gan_core.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is served.
+
+    Attributes:
+        flow: retrain or pipeline.
+        settings: as of --set.
+        poll_seconds: from one look at the source to the next, where new data start runs; 0 is off.
+    """
+
+    flow: str
+    settings: tuple[str, ...]
+    cron: str
+    timezone: str
+    every_seconds: float
+    poll_seconds: float
+    host: str
+    port: int
+
+
+def serve(own: Terminal, preset: str, order: Order, wanted: Wanted) -> None:
+    """Serve until Ctrl-C or SIGTERM; a run that is under way then saves and ends."""
+    artifacts.make_folder(order.data_root)
+    root, source = order.data_root.absolute(), order.config.data.path
+    os.environ["FACELOOM_DATA_ROOT"] = str(root)
+    if source and "://" not in source:
+        source = str(Path(source).absolute())
+    # The machine's own user named them here, so runs may read them.
+    named = [source, str(Path(preset).absolute()) if preset.endswith(".toml") else ""]
+    os.environ[ALLOWED] = os.pathsep.join(filter(None, [os.environ.get(ALLOWED, ""), *named]))
+    settings.set_up_prefect(root)
+    with _server(order, wanted) as url, own.display() as display:
+        display.note(f"server   {url.removesuffix('/api')}")
+        _run(own, preset, order, wanted, source)
+
+
+@contextlib.contextmanager
+def _server(order: Order, wanted: Wanted) -> Iterator[str]:
+    """Yield the address of the user's server, or of one with a UI for as long as this lasts."""
+    if url := os.environ.get("PREFECT_API_URL"):
+        yield url
+        return
+    with socket.socket() as probe:
+        try:
+            probe.bind((wanted.host, wanted.port))
+        except OSError as error:
+            raise ConfigError(
+                f"--port {wanted.port} of {wanted.host} cannot be used ({error.strerror}); another faceloom serve? "
+                "name a free one with --port"
+            ) from None
+    with own_server(order.data_root, wanted.host, wanted.port, full=True) as server:
+        os.environ["PREFECT_API_URL"] = server.url
+        server.until_ready()
+        yield server.url
+
+
+def _run(own: Terminal, preset: str, order: Order, wanted: Wanted, source: str) -> None:
+    from datetime import timedelta
+
+    from prefect.runner import Runner
+
+    from flows.deployments import Schedule, deployment
+    from flows.janitor import janitor_thread
+
+    asked: dict[str, Any] = {
+        "preset": preset,
+        "source": source,
+        "settings": list(wanted.settings),
+        "data_root": "",
+    }
+    every = timedelta(seconds=wanted.every_seconds) if wanted.every_seconds else None
+    schedule = Schedule(wanted.cron, wanted.timezone, every)
+    runner = Runner(name=f"faceloom serve {preset}", limit=1, pause_on_shutdown=False)
+    deployment_id = runner.add_deployment(deployment(wanted.flow, order.config.preset, asked, schedule))
+    own.emit(
+        {"deployment": f"{wanted.flow}/{order.config.preset}", "id": str(deployment_id)},
+        f"serving {wanted.flow}/{order.config.preset}; runs by hand: the UI, or faceloom retrain",
+    )
+    ended = threading.Event()
+    with janitor_thread():
+        if wanted.poll_seconds:
+            from flows.new_data import watch
+
+            arguments = (order, deployment_id, wanted.poll_seconds, ended)
+            threading.Thread(target=watch, args=arguments, name="faceloom-new-data", daemon=True).start()
+        try:
+            asyncio.run(runner.start())
+        finally:
+            ended.set()

@@ -1,0 +1,162 @@
+"""`faceloom serve` and `faceloom deploy`: the flows without anybody at the terminal."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from flows.terminal import Terminal, data_root_option, shared_options
+from gan_core.config import load_config
+from gan_core.errors import ConfigError
+from gan_core.paths import path_of
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def seconds_of(option: str, text: str) -> float:
+    """Return the seconds of a text such as 90s, 15m, 12h or 1d. Raises ConfigError for anything else."""
+    found = re.fullmatch(r"(\d+)([smhd])", text)
+    if not found or not int(found[1]):
+        raise ConfigError(f"{option} takes a length of time such as 90s, 15m, 12h or 1d, got '{text}'")
+    return float(int(found[1]) * _UNITS[found[2]])
+
+
+_what = (
+    click.option("--flow", type=click.Choice(["retrain", "pipeline"]), default="retrain", show_default=True),
+    click.option("--set", "settings", metavar="SECTION.KEY=VALUE", multiple=True, help="Change an option."),
+    data_root_option("Where raw/, datasets/, runs/ and registry/ lie."),
+    click.option("--source", metavar="PATH", type=path_of, help="Folder or archive of your pictures."),
+    click.option("--cron", default="", metavar="EXPR", help="When, such as '0 3 * * *'."),
+    click.option("--timezone", default="UTC", show_default=True, metavar="NAME", help="By which --cron is read."),
+    click.option("--every", default="", metavar="TIME", help="From one run to the next, such as 12h or 1d."),
+)
+
+
+@click.command(
+    epilog=_examples(
+        "faceloom serve quickstart --every 1d",
+        "faceloom serve folder64 --source faces --cron '0 3 * * *' --timezone Europe/Berlin",
+        "faceloom serve folder64 --source faces --on-new-data --set retrain.min_new_pictures=500",
+    )
+)
+@shared_options
+@click.argument("preset", default="quickstart")
+@click.option("--on-new-data", is_flag=True, help="Run when pictures were added, see retrain.min_new_pictures.")
+@click.option(
+    "--poll", default="5m", show_default=True, metavar="TIME", help="From one look at the source to the next."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where the server listens; others can reach it.")
+@click.option("--port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Of the server.")
+def serve(
+    own: Terminal,
+    preset: str,
+    flow: str,
+    source: Path | None,
+    settings: tuple[str, ...],
+    data_root: Path,
+    cron: str,
+    timezone: str,
+    every: str,
+    on_new_data: bool,
+    poll: str,
+    host: str,
+    port: int,
+) -> None:
+    """Retrain on a schedule or when pictures come, on this machine.
+
+    Starts a Prefect server with its UI (unless PREFECT_API_URL names one), and runs what is due in processes of their
+    own until Ctrl-C. Anybody who reaches the server may start runs: it listens on this machine only, unless --host says
+    otherwise.
+    """
+    from flows.serve import Wanted
+    from flows.serve import serve as run
+    from flows.stages import Order
+
+    if sum(map(bool, (cron, every, on_new_data))) != 1:
+        raise ConfigError("say when: one of --cron '0 3 * * *', --every 1d, --on-new-data")
+    own.data_root = data_root
+    wanted = Wanted(
+        flow=flow,
+        settings=settings,
+        cron=cron,
+        timezone=timezone,
+        every_seconds=seconds_of("--every", every) if every else 0.0,
+        poll_seconds=seconds_of("--poll", poll) if on_new_data else 0.0,
+        host=host,
+        port=port,
+    )
+    run(own, preset, Order(config=load_config(preset, settings, source=source), data_root=data_root), wanted)
+
+
+@click.command(
+    epilog=_examples(
+        "faceloom deploy celeba64 --source /data/celeba --pool gpu --cron '0 3 * * *' --timezone Europe/Berlin",
+        "faceloom deploy celeba64 --pool gpu --type docker --image registry/faceloom:1 --every 1d",
+        "faceloom deploy quickstart --pool cpu --dry-run",
+    )
+)
+@shared_options
+@click.argument("preset", default="quickstart")
+@click.option("--pool", required=True, metavar="NAME", help="The work pool; made where there is none.")
+@click.option(
+    "--type",
+    "kind",
+    type=click.Choice(["process", "docker", "kubernetes"]),
+    default="process",
+    show_default=True,
+    help="Of the pool.",
+)
+@click.option("--image", default="", metavar="NAME", help="With faceloom installed; for docker and kubernetes.")
+@click.option("--dry-run", is_flag=True, help="Say what would be made; do nothing.")
+def deploy(
+    own: Terminal,
+    preset: str,
+    flow: str,
+    source: Path | None,
+    settings: tuple[str, ...],
+    data_root: Path,
+    cron: str,
+    timezone: str,
+    every: str,
+    pool: str,
+    kind: str,
+    image: str,
+    dry_run: bool,
+) -> None:
+    """Hand a preset to the workers of a pool.
+
+    PREFECT_API_URL names the server. Workers need faceloom installed, and what parameters may name: see docs/deploy.md.
+    """
+    from flows.deploy import Wanted
+    from flows.deploy import deploy as run
+
+    if cron and every:
+        raise ConfigError("--cron or --every, not both")
+    if kind != "process" and not image:
+        raise ConfigError(f"--type {kind} runs faceloom in a container: name its image with --image")
+    config = load_config(preset, settings, source=source)
+    wanted = Wanted(
+        flow=flow,
+        preset=preset,
+        name=config.preset,
+        source=str(source or ""),
+        settings=settings,
+        data_root="" if data_root == Path("data") else str(data_root),
+        cron=cron,
+        timezone=timezone,
+        every_seconds=seconds_of("--every", every) if every else 0.0,
+        pool=pool,
+        kind=kind,
+        image=image,
+    )
+    run(own, wanted, dry_run=dry_run)
+
+
+for _option in _what:
+    serve, deploy = _option(serve), _option(deploy)
