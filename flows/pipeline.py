@@ -8,6 +8,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows import tasks
+from flows.janitor import look_in_background
 from flows.stages import Order, StageResult, source_of
 from flows.ui import publish_summary
 from gan_core.config import RunConfig
@@ -22,6 +23,7 @@ def pipeline(config: RunConfig, data_root: Path = Path("data"), beam_args: tuple
         data_root: the folder of raw/, datasets/ and runs/.
         beam_args: options for Beam's pipeline.
     """
+    look_in_background()
     order = Order(config=config, data_root=data_root, beam_args=beam_args)
     pictures = tasks.ingest(order)
     order = dataclasses.replace(order, source=source_of(pictures))

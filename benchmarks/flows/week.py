@@ -127,11 +127,12 @@ def deploy(folder: Path, runs: int, seconds: float) -> None:
 def all_runs() -> list[Any]:
     """Return every flow run that the server knows and whose time has come."""
     from prefect.client.orchestration import get_client
+    from prefect.client.schemas.sorting import FlowRunSort
 
     found: list[Any] = []
     with get_client(sync_client=True) as client:
         while True:
-            page = client.read_flow_runs(limit=200, offset=len(found))
+            page = client.read_flow_runs(sort=FlowRunSort.ID_DESC, limit=200, offset=len(found))
             found += page
             if len(page) < 200:
                 break

@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.sorting import TaskRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Crashed, Pending, Running
 
@@ -75,7 +76,9 @@ def test_the_run_of_a_killed_process_is_marked_with_its_tasks(client: SyncPrefec
     try:
         until(lambda: flag.exists() and bool(flag.read_text()))
         run = UUID(flag.read_text())
-        tasks = lambda: [task for task in client.read_task_runs() if task.flow_run_id == run]  # noqa: E731
+        tasks = lambda: [
+            task for task in client.read_task_runs(sort=TaskRunSort.ID_DESC, limit=200) if task.flow_run_id == run
+        ]  # noqa: E731
         until(lambda: [task.state.type.value for task in tasks() if task.state] == ["RUNNING"])
     finally:
         os.kill(process.pid, signal.SIGKILL)
