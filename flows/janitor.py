@@ -31,6 +31,7 @@ from prefect.client.schemas.filters import (
     TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 from prefect.exceptions import PrefectException
 from prefect.logging.loggers import get_logger
 from prefect.states import AwaitingRetry, Crashed
@@ -178,6 +179,7 @@ def _runs(client: SyncPrefectClient, *types: StateType, **more: object) -> list[
         page = client.read_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=list(FLOWS))),
             flow_run_filter=asked,
+            sort=FlowRunSort.ID_DESC,
             limit=200,
             offset=len(found),
         )
@@ -198,6 +200,8 @@ def _mark_lost(client: SyncPrefectClient, run: FlowRun, sign: datetime.datetime)
         task_run_filter=TaskRunFilter(
             state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING]))
         ),
+        sort=TaskRunSort.ID_DESC,
+        limit=200,
     ):
         client.set_task_run_state(task.id, Crashed(message=text), force=True)
     client.set_flow_run_state(run.id, Crashed(message=f"{_MARK}: {text}"))

@@ -19,7 +19,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -85,16 +84,19 @@ def _start(folder: Path, port: int, log: Path, linger_seconds: float) -> Shared:
     """Start a process that is nobody's child for long; it inherits the lock `alive`, so there is no moment without."""
     server = Shared(f"http://127.0.0.1:{port}/api", log, folder)
     with _holding(folder / "alive", fcntl.LOCK_EX) as alive, log.open("ab") as output:
-        process = subprocess.Popen(
+        os.set_inheritable(alive, True)
+        # Not subprocess.Popen, which expects to see the end of what it starts.
+        pid = os.posix_spawn(
+            sys.executable,
             [sys.executable, "-m", "flows.shared_server", str(folder), str(port), str(linger_seconds), str(alive)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            pass_fds=[alive],
-            env={**os.environ, **server_environment(os.environ, full=False)},
+            {**os.environ, **server_environment(os.environ, full=False)},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                *((os.POSIX_SPAWN_DUP2, output.fileno(), to) for to in (1, 2)),
+            ],
+            setsid=True,
         )
-        facts = {"url": server.url, "log": str(log), "pid": process.pid}
+        facts = {"url": server.url, "log": str(log), "pid": pid}
         (folder / "server.json").write_text(json.dumps(facts), encoding="utf-8")
     return server
 

@@ -80,8 +80,8 @@ def changed(listed: Listed, last: Version) -> int:
     known = last.pictures()
     if listed.names is not None and known is not None:
         is_new = np.isin(listed.names.line_hashes(), known, invert=True)
-        return sum(is_new.tolist())
-    return max(1, sum(listed.summary.counts.values()) - sum(last.source.get("counts", {}).values()))
+        return int(np.sum(is_new))
+    return max(1, sum(listed.summary.counts.values()) - sum(map(int, last.source.get("counts", {}).values())))
 
 
 def drift(before: Version, now: DatasetManifest) -> float:

@@ -23,6 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import click
+
 ROOT = Path(__file__).parents[2]
 POOL = "week"
 PRESETS = 6
@@ -127,11 +129,12 @@ def deploy(folder: Path, runs: int, seconds: float) -> None:
 def all_runs() -> list[Any]:
     """Return every flow run that the server knows and whose time has come."""
     from prefect.client.orchestration import get_client
+    from prefect.client.schemas.sorting import FlowRunSort
 
     found: list[Any] = []
     with get_client(sync_client=True) as client:
         while True:
-            page = client.read_flow_runs(limit=200, offset=len(found))
+            page = client.read_flow_runs(sort=FlowRunSort.ID_DESC, limit=200, offset=len(found))
             found += page
             if len(page) < 200:
                 break
@@ -180,7 +183,7 @@ def simulate(folder: Path, runs: int, seconds: float, seed: int) -> dict[str, An
         last = time.monotonic()
         # The server is not killed any more, so a call that fails is a finding.
         while (left := unfinished()) and time.monotonic() < last + 600:
-            print(f"still open: {left}", flush=True)
+            click.echo(f"still open: {left}")
             time.sleep(10)
         samples.append(sample(start, running, folder))
         found = all_runs()
@@ -203,7 +206,7 @@ def simulate(folder: Path, runs: int, seconds: float, seed: int) -> dict[str, An
 
 def kill(victim: str, running: dict[str, Process], folder: Path, random_numbers: random.Random) -> int:
     """Kill -9; start servers and workers again after five seconds. Returns 1 where something was killed."""
-    print(f"kill -9 {victim}", flush=True)
+    click.echo(f"kill -9 {victim}")
     if victim == "flow":
         if not (pids := flow_processes(folder)):
             return 0
@@ -231,7 +234,7 @@ def sample(start: float, running: dict[str, Process], folder: Path) -> dict[str,
         "database_megabytes": round(database_megabytes(folder), 2),
         **counts,
     }
-    print(json.dumps(figures), flush=True)
+    click.echo(json.dumps(figures))
     return figures
 
 
@@ -257,7 +260,7 @@ def main() -> None:
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{PORT}/api"
     result = simulate(folder, asked.runs, asked.seconds, asked.seed)
     (folder / "result.json").write_text(json.dumps(result, indent=1))
-    print({name: value for name, value in result.items() if name != "samples"})
+    click.echo({name: value for name, value in result.items() if name != "samples"})
 
 
 if __name__ == "__main__":

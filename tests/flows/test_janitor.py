@@ -11,7 +11,8 @@ from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import FlowRun, State, TaskRun
+from prefect.client.schemas.sorting import TaskRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Crashed, Pending, Running
 
@@ -75,7 +76,11 @@ def test_the_run_of_a_killed_process_is_marked_with_its_tasks(client: SyncPrefec
     try:
         until(lambda: flag.exists() and bool(flag.read_text()))
         run = UUID(flag.read_text())
-        tasks = lambda: [task for task in client.read_task_runs() if task.flow_run_id == run]  # noqa: E731
+
+        def tasks() -> list[TaskRun]:
+            found = client.read_task_runs(sort=TaskRunSort.ID_DESC, limit=200)
+            return [task for task in found if task.flow_run_id == run]
+
         until(lambda: [task.state.type.value for task in tasks() if task.state] == ["RUNNING"])
     finally:
         os.kill(process.pid, signal.SIGKILL)
