@@ -64,6 +64,7 @@ def _server(order: Order, wanted: Wanted) -> Iterator[str]:
         yield url
         return
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server: connections of the last one linger
         try:
             probe.bind((wanted.host, wanted.port))
         except OSError as error:

@@ -43,7 +43,8 @@ def server_environment(environment: Mapping[str, str], *, full: bool) -> dict[st
         environment: the environment that is there.
         full: with UI, schedules and automations, for `faceloom serve`; else what commands need.
     """
-    wanted = dict(_ALWAYS) if full else {**_ALWAYS, **_FOR_COMMANDS}
+    # The pages ask the address that they came from; Prefect would send them to port 4200, whatever the port is.
+    wanted = {**_ALWAYS, "PREFECT_SERVER_UI_API_URL": "/api"} if full else {**_ALWAYS, **_FOR_COMMANDS}
     return {name: value for name, value in wanted.items() if name not in environment}
 
 

@@ -39,7 +39,14 @@ class View:
 
 VIEW: ContextVar[View] = ContextVar("faceloom_view")
 
+
+def _run_name() -> str:
+    """Return what the UI calls a task run, such as "train celeba64"."""
+    return f"{task_run.task_name} {task_run.parameters['order'].config.preset}"
+
+
 _COMMON: dict[str, Any] = {
+    "task_run_name": _run_name,
     "cache_policy": NO_CACHE,
     "persist_result": False,
     "retry_condition_fn": worth_a_retry,
@@ -47,49 +54,97 @@ _COMMON: dict[str, Any] = {
 }
 
 
-@task(retries=2, retry_delay_seconds=exponential_backoff(5), timeout_seconds=6 * HOUR, tags=["cpu"], **_COMMON)
+@task(
+    retries=2,
+    retry_delay_seconds=exponential_backoff(5),
+    timeout_seconds=6 * HOUR,
+    tags=["cpu"],
+    **_COMMON,
+)
 def ingest(order: Order) -> StageResult:
     """Bring the pictures here and list them."""
     return perform("ingest", order)
 
 
-@task(retries=2, retry_delay_seconds=exponential_backoff(10), timeout_seconds=DAY, tags=["cpu"], **_COMMON)
+@task(
+    retries=2,
+    retry_delay_seconds=exponential_backoff(10),
+    timeout_seconds=DAY,
+    tags=["cpu"],
+    **_COMMON,
+)
 def prepare(order: Order) -> StageResult:
     """Turn the pictures into TFRecord shards; finished shards are kept over a retry."""
     return perform("prepare", order)
 
 
-@task(retries=5, retry_delay_seconds=exponential_backoff(10), timeout_seconds=7 * DAY, tags=["gpu"], **_COMMON)
+@task(
+    retries=5,
+    retry_delay_seconds=exponential_backoff(10),
+    timeout_seconds=7 * DAY,
+    tags=["gpu"],
+    **_COMMON,
+)
 def train(order: Order) -> StageResult:
     """Train; a retry goes on from the newest checkpoint. Half an hour without a log line is a hang."""
     return perform("train", order, stall_seconds=30 * MINUTE)
 
 
-@task(retries=2, retry_delay_seconds=exponential_backoff(5), timeout_seconds=6 * HOUR, tags=["gpu"], **_COMMON)
+@task(
+    retries=2,
+    retry_delay_seconds=exponential_backoff(5),
+    timeout_seconds=6 * HOUR,
+    tags=["gpu"],
+    **_COMMON,
+)
 def sample(order: Order) -> StageResult:
     """Write pictures from the trained generator."""
     return perform("sample", order)
 
 
-@task(retries=2, retry_delay_seconds=exponential_backoff(5), timeout_seconds=6 * HOUR, tags=["gpu"], **_COMMON)
+@task(
+    retries=2,
+    retry_delay_seconds=exponential_backoff(5),
+    timeout_seconds=6 * HOUR,
+    tags=["gpu"],
+    **_COMMON,
+)
 def evaluate(order: Order) -> StageResult:
     """Measure the trained generator."""
     return perform("evaluate", order)
 
 
-@task(retries=1, retry_delay_seconds=exponential_backoff(5), timeout_seconds=HOUR, tags=["cpu"], **_COMMON)
+@task(
+    retries=1,
+    retry_delay_seconds=exponential_backoff(5),
+    timeout_seconds=HOUR,
+    tags=["cpu"],
+    **_COMMON,
+)
 def report(order: Order) -> StageResult:
     """Write the page about the run."""
     return perform("report", order)
 
 
-@task(retries=2, retry_delay_seconds=exponential_backoff(5), timeout_seconds=6 * HOUR, tags=["gpu"], **_COMMON)
+@task(
+    retries=2,
+    retry_delay_seconds=exponential_backoff(5),
+    timeout_seconds=6 * HOUR,
+    tags=["gpu"],
+    **_COMMON,
+)
 def judge(order: Order) -> StageResult:
     """Measure candidate and blessed model under one protocol, and decide."""
     return perform("judge", order)
 
 
-@task(retries=2, retry_delay_seconds=exponential_backoff(5), timeout_seconds=HOUR, tags=["gpu"], **_COMMON)
+@task(
+    retries=2,
+    retry_delay_seconds=exponential_backoff(5),
+    timeout_seconds=HOUR,
+    tags=["gpu"],
+    **_COMMON,
+)
 def promote(order: Order) -> StageResult:
     """Register the candidate, and bless it if the gate says so."""
     return perform("promote", order)

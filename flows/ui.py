@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -10,6 +12,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import httpx
+from PIL import Image
 from prefect.artifacts import (
     create_link_artifact,
     create_markdown_artifact,
@@ -25,6 +28,7 @@ from gan_core.config import RunConfig
 from gan_core.progress import Progress
 
 UPDATE_EVERY_SECONDS = 10.0
+GRID_SIDE = 768  # pixels; about 100 KB
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
 
@@ -62,6 +66,8 @@ def publish_summary(config: RunConfig, results: Sequence[StageResult]) -> None:
     """Create the summary, the table of scores and the link to the report of one finished run."""
     by_stage = {result.stage: result for result in results}
     create_markdown_artifact(summary_markdown(config, results), key="faceloom-summary", description="what was done")
+    if grid := grid_markdown(Path(by_stage["sample"].path) / "grid.png"):
+        create_markdown_artifact(grid, key="faceloom-samples", description="samples, nothing picked")
     create_table_artifact(
         score_rows(by_stage["evaluate"].summary.get("scores", {})),
         key="faceloom-scores",
@@ -69,6 +75,23 @@ def publish_summary(config: RunConfig, results: Sequence[StageResult]) -> None:
     )
     page = Path(by_stage["report"].path).absolute()
     create_link_artifact(page.as_uri(), link_text=page.name, key="faceloom-report", description="the report")
+
+
+def grid_markdown(path: Path) -> str:
+    """Return Markdown that holds a picture itself, shrunk to GRID_SIDE and compressed; empty where it cannot be read.
+
+    Prefect's image artifacts need an address that the browser reaches, and a machine that trains serves no pages. Its
+    Markdown lets data addresses through, so the picture lies in the server's database and shows wherever its UI does.
+    """
+    try:
+        with Image.open(path) as picture:
+            shown = picture.convert("RGB")
+    except OSError:
+        return ""
+    shown.thumbnail((GRID_SIDE, GRID_SIDE))
+    stream = io.BytesIO()
+    shown.save(stream, "WEBP", quality=80)
+    return f"![samples](data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()})\n"
 
 
 def publish_decision(config: RunConfig, promoted: StageResult) -> None:
