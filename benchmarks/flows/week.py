@@ -31,6 +31,11 @@ PORT = 4711
 TERMINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
+def say(line: str) -> None:
+    """Write a line of progress."""
+    sys.stderr.write(f"{line}\n")
+
+
 class Process:
     """A server or a worker that is started again after it was killed."""
 
@@ -181,7 +186,7 @@ def simulate(folder: Path, runs: int, seconds: float, seed: int) -> dict[str, An
         last = time.monotonic()
         # The server is not killed any more, so a call that fails is a finding.
         while (left := unfinished()) and time.monotonic() < last + 600:
-            print(f"still open: {left}", flush=True)
+            say(f"still open: {left}")
             time.sleep(10)
         samples.append(sample(start, running, folder))
         found = all_runs()
@@ -204,7 +209,7 @@ def simulate(folder: Path, runs: int, seconds: float, seed: int) -> dict[str, An
 
 def kill(victim: str, running: dict[str, Process], folder: Path, random_numbers: random.Random) -> int:
     """Kill -9; start servers and workers again after five seconds. Returns 1 where something was killed."""
-    print(f"kill -9 {victim}", flush=True)
+    say(f"kill -9 {victim}")
     if victim == "flow":
         if not (pids := flow_processes(folder)):
             return 0
@@ -232,7 +237,7 @@ def sample(start: float, running: dict[str, Process], folder: Path) -> dict[str,
         "database_megabytes": round(database_megabytes(folder), 2),
         **counts,
     }
-    print(json.dumps(figures), flush=True)
+    say(json.dumps(figures))
     return figures
 
 
@@ -258,7 +263,7 @@ def main() -> None:
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{PORT}/api"
     result = simulate(folder, asked.runs, asked.seconds, asked.seed)
     (folder / "result.json").write_text(json.dumps(result, indent=1))
-    print({name: value for name, value in result.items() if name != "samples"})
+    say(str({name: value for name, value in result.items() if name != "samples"}))
 
 
 if __name__ == "__main__":
