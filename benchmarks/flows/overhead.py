@@ -1,6 +1,6 @@
 """What Prefect costs a command: the start of the server, a run with nothing to do, and what a run adds to its stages.
 
-    PYTHONPATH=. python -m benchmarks.flows.overhead --folder overhead
+PYTHONPATH=. python -m benchmarks.flows.overhead --folder overhead
 """
 
 from __future__ import annotations
