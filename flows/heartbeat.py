@@ -69,4 +69,4 @@ def _last_beats(client: SyncPrefectClient, run_id: UUID) -> list[datetime.dateti
 
 def _last_log(client: SyncPrefectClient, run_id: UUID) -> list[datetime.datetime]:
     asked = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_id]))
-    return [line.timestamp for line in client.read_logs(asked, limit=1, sort=LogSort.TIMESTAMP_DESC)]
+    return [line.timestamp for line in client.read_logs(asked, limit=1, offset=0, sort=LogSort.TIMESTAMP_DESC)]

@@ -35,7 +35,6 @@ from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 from prefect.exceptions import PrefectException
 from prefect.logging.loggers import get_logger
 from prefect.states import AwaitingRetry, Crashed
-from prefect.types import DateTime
 
 from flows.heartbeat import feel
 
@@ -89,10 +88,10 @@ class Janitor:
             return [*actions, *(_again(client, run) for run in _crashed(client) if _may_start_again(client, run))]
 
     @property
-    def seconds_to_next_look(self) -> float:
-        """In how many seconds the last suspect is either seen again or lost; 0 without suspects."""
+    def seconds_to_second_look(self) -> float | None:
+        """In how many seconds the last suspect is either seen again or lost; None without suspects."""
         now = time.monotonic()
-        return max((each.since + each.wait_seconds - now for each in self._suspects.values()), default=0.0)
+        return max((max(0.0, s.since + s.wait_seconds - now) for s in self._suspects.values()), default=None)
 
     def _lost(self, client: SyncPrefectClient) -> Iterator[tuple[FlowRun, datetime.datetime]]:
         before, self._suspects = self._suspects, {}
@@ -102,11 +101,11 @@ class Janitor:
                 continue
             suspect = before.get(run.id)
             if suspect is None or suspect.sign != sign:
-                suspect = _Suspect(sign, time.monotonic(), wait)
-            if time.monotonic() - suspect.since >= suspect.wait_seconds:
-                yield run, sign
-            else:
+                self._suspects[run.id] = _Suspect(sign, time.monotonic(), wait)
+            elif time.monotonic() - suspect.since < suspect.wait_seconds:
                 self._suspects[run.id] = suspect
+            else:
+                yield run, sign
 
     def _judge(self, client: SyncPrefectClient, run: FlowRun) -> tuple[datetime.datetime, float, float]:
         """Return the last sign of a run, how long it may be ago, and how long to wait for another."""
@@ -146,7 +145,7 @@ def look_twice(pending_seconds: float = PENDING_SECONDS) -> list[Action]:
     """Look, wait for another sign of whoever is suspected, and look again: seconds where nobody is."""
     own = Janitor(pending_seconds)
     actions = own.look()
-    while (seconds := own.seconds_to_next_look) > 0:
+    if (seconds := own.seconds_to_second_look) is not None:
         time.sleep(seconds)
         actions += own.look()
     return actions
@@ -210,8 +209,8 @@ def _mark_lost(client: SyncPrefectClient, run: FlowRun, sign: datetime.datetime)
 
 def _crashed(client: SyncPrefectClient) -> list[FlowRun]:
     """Return runs of deployments that crashed lately, here or where their worker noticed it."""
-    since = DateTime.now("UTC") - datetime.timedelta(seconds=_CRASHES_OF_SECONDS)
-    found = _runs(client, StateType.CRASHED, end_time=FlowRunFilterEndTime(after_=since))
+    since = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=_CRASHES_OF_SECONDS)
+    found = _runs(client, StateType.CRASHED, end_time=FlowRunFilterEndTime.model_validate({"after_": since}))
     return [run for run in found if run.deployment_id is not None]
 
 

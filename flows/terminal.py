@@ -111,7 +111,7 @@ def shared_options(command: F) -> F:
         if terminal.beam_args and context.parent and context.info_name not in BEAM_COMMANDS:
             raise ConfigError(
                 f"faceloom {context.info_name} takes nothing after --, got '{terminal.beam_args[0]}'; "
-                f"only {' and '.join(BEAM_COMMANDS)} hand it to Beam"
+                f"only {', '.join(BEAM_COMMANDS)} hand it to Beam"
             )
         terminal.as_json |= as_json
         terminal.quiet |= quiet

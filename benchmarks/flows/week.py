@@ -23,14 +23,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import click
-
 ROOT = Path(__file__).parents[2]
 POOL = "week"
 PRESETS = 6
 KILL_EVERY_SECONDS = 45.0
 PORT = 4711
 TERMINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+def say(line: str) -> None:
+    """Write a line of progress."""
+    sys.stderr.write(f"{line}\n")
 
 
 class Process:
@@ -183,7 +186,7 @@ def simulate(folder: Path, runs: int, seconds: float, seed: int) -> dict[str, An
         last = time.monotonic()
         # The server is not killed any more, so a call that fails is a finding.
         while (left := unfinished()) and time.monotonic() < last + 600:
-            click.echo(f"still open: {left}")
+            say(f"still open: {left}")
             time.sleep(10)
         samples.append(sample(start, running, folder))
         found = all_runs()
@@ -206,7 +209,7 @@ def simulate(folder: Path, runs: int, seconds: float, seed: int) -> dict[str, An
 
 def kill(victim: str, running: dict[str, Process], folder: Path, random_numbers: random.Random) -> int:
     """Kill -9; start servers and workers again after five seconds. Returns 1 where something was killed."""
-    click.echo(f"kill -9 {victim}")
+    say(f"kill -9 {victim}")
     if victim == "flow":
         if not (pids := flow_processes(folder)):
             return 0
@@ -234,7 +237,7 @@ def sample(start: float, running: dict[str, Process], folder: Path) -> dict[str,
         "database_megabytes": round(database_megabytes(folder), 2),
         **counts,
     }
-    click.echo(json.dumps(figures))
+    say(json.dumps(figures))
     return figures
 
 
@@ -260,7 +263,7 @@ def main() -> None:
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{PORT}/api"
     result = simulate(folder, asked.runs, asked.seconds, asked.seed)
     (folder / "result.json").write_text(json.dumps(result, indent=1))
-    click.echo({name: value for name, value in result.items() if name != "samples"})
+    say(str({name: value for name, value in result.items() if name != "samples"}))
 
 
 if __name__ == "__main__":

@@ -43,8 +43,8 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 MISTAKES = [
-    (["trian"], "unknown command 'trian' (did you mean 'train'?); known: run, prepare, train, sample, evaluate, "
-     "report, data, presets, runs, doctor"),
+    (["trian"], "unknown command 'trian' (did you mean 'train'?); known: run, retrain, prepare, train, sample, "
+     "evaluate, report, data, presets, runs, models, serve, deploy, doctor"),
     (["run", "smok"], "unknown preset 'smok' (did you mean 'smoke'?); known: {presets}"),
     (["run", "my.toml"], "preset file 'my.toml' does not exist; name one of {presets} or a file"),
     (["run", "--dryrun"], "no such option '--dryrun' (did you mean '--dry-run'?); see faceloom run --help"),
@@ -52,7 +52,7 @@ MISTAKES = [
     (["run", "--set"], "option '--set' requires an argument; see faceloom --help"),
     (["run", "--set", "speed"], "--set takes section.key=value, for example train.total_kimg=20; got 'speed'"),
     (["run", "--set", "trian.seed=1"], "unknown section 'trian' (did you mean 'train'?); known: data, model, "
-     "train, eval"),
+     "train, eval, retrain"),
     (["run", "--set", "model.nam=dcgan"], "unknown key 'model.nam' (did you mean 'name'?); known in model: name, "
      "base_channels, max_channels, latent_size, dropout, spectral_norm, condition"),
     (["run", "--set", "train.batch_size=many"], f"train.batch_size {MANY}, got 'many'"),
@@ -78,7 +78,7 @@ MISTAKES = [
      "make it with: faceloom prepare smoke"),
     (["sample", "smoke", "--set", "train.seed=3"], "there is no finished training at data/runs/smoke-{run}; make it "
      "with: faceloom train smoke --set train.seed=3"),
-    (["train", "smoke", "--", "--runner=X"], "faceloom train takes nothing after --, got '--runner=X'; only run and "
+    (["train", "smoke", "--", "--runner=X"], "faceloom train takes nothing after --, got '--runner=X'; only run, retrain, "
      "prepare hand it to Beam"),
     (["run", "--"], "nothing follows --; it takes Beam's options, for example -- --direct_num_workers=4"),
     (["presets", "nothing"], "unknown preset 'nothing'; known: {presets}"),
@@ -254,7 +254,7 @@ def test_a_dry_run_prints_a_preset(capsys: pytest.CaptureFixture[str]) -> None:
     printed = tomllib.loads("[data]\n" + sections)
     assert faceloom(*arguments, "--json") == 0
     config = json.loads(capsys.readouterr().out)["config"]
-    assert printed == {name: config[name] for name in ("data", "model", "train", "eval")}
+    assert printed == {name: config[name] for name in ("data", "model", "train", "eval", "retrain")}
     assert printed["train"]["xla"] is True
 
 

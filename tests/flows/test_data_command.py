@@ -68,7 +68,7 @@ MISTAKES = [
     (["data", "export", ONE, "--to", "x.zip", "--split", "validation"], "--split validation: data/datasets/one has "
      "train, test; or take all"),
     (["data", "export", ONE, "--to", "x", "--", "--runner=X"], "faceloom data takes nothing after --, got "
-     "'--runner=X'; only run and prepare hand it to Beam"),
+     "'--runner=X'; only run, retrain, prepare hand it to Beam"),
 ]  # fmt: skip
 
 

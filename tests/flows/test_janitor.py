@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import FlowRun, State, TaskRun
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.sorting import TaskRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Crashed, Pending, Running
@@ -58,6 +58,12 @@ def state_of(client: SyncPrefectClient, run: UUID) -> State:
     return state
 
 
+def task_states(client: SyncPrefectClient, run: UUID) -> list[str]:
+    """Return the states of the tasks of a flow run."""
+    found = client.read_task_runs(sort=TaskRunSort.ID_DESC, limit=200)
+    return [task.state.type.value for task in found if task.state and task.flow_run_id == run]
+
+
 def deployed(client: SyncPrefectClient, state: State) -> UUID:
     """Return a run of a deployment, said to be in a state, of which no process knows."""
     flow_id = client.request("POST", "/flows/", json={"name": "faceloom"}).json()["id"]
@@ -76,12 +82,7 @@ def test_the_run_of_a_killed_process_is_marked_with_its_tasks(client: SyncPrefec
     try:
         until(lambda: flag.exists() and bool(flag.read_text()))
         run = UUID(flag.read_text())
-
-        def tasks() -> list[TaskRun]:
-            found = client.read_task_runs(sort=TaskRunSort.ID_DESC, limit=200)
-            return [task for task in found if task.flow_run_id == run]
-
-        until(lambda: [task.state.type.value for task in tasks() if task.state] == ["RUNNING"])
+        until(lambda: task_states(client, run) == ["RUNNING"])
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -91,7 +92,7 @@ def test_the_run_of_a_killed_process_is_marked_with_its_tasks(client: SyncPrefec
     message = state_of(client, run).message or ""
     assert message.startswith("faceloom's janitor: no heart-beat since 20")
     assert message.endswith("the same command, or Retry here, goes on where it stopped")
-    until(lambda: [task.state.type.value for task in tasks() if task.state] == ["CRASHED"])
+    until(lambda: task_states(client, run) == ["CRASHED"])
     assert own.look() == []
 
 

@@ -10,6 +10,7 @@ from prefect import Task, flow
 from prefect.cache_policies import NO_CACHE
 
 from flows import stages, tasks
+from flows.parameters import ASKED
 from flows.pipeline import pipeline
 from flows.policy import DAY, HOUR, worth_a_retry
 from flows.stages import Order, StageResult, source_of
@@ -33,7 +34,11 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(root: Path) -> list[StageResult]:
     """Run the whole flow."""
-    return pipeline(load_config("smoke"), root)
+    token = ASKED.set(Order(config=load_config("smoke"), data_root=root))
+    try:
+        return pipeline("smoke")
+    finally:
+        ASKED.reset(token)
 
 
 @flow

@@ -23,8 +23,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("PREFECT_HOME", str(home))
     monkeypatch.setenv("FACELOOM_SERVER_LINGER_SECONDS", "1")
     yield home
-    for path in home.glob("shared-server/*/server.json"):
-        until(lambda path=path: not alive(pid_of(path)))
+    pids = [pid_of(path) for path in home.glob("shared-server/*/server.json")]
+    until(lambda: not any(map(alive, pids)))
 
 
 def pid_of(facts: Path) -> int:

@@ -119,7 +119,7 @@ def test_preset_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("trian.seed=1", "unknown section 'trian' (did you mean 'train'?); known: data, model, train, eval"),
+        ("trian.seed=1", "unknown section 'trian' (did you mean 'train'?); known: data, model, train, eval, retrain"),
         (
             "model.dropuot=0.1",
             "unknown key 'model.dropuot' (did you mean 'dropout'?); "
@@ -156,8 +156,8 @@ def test_bad_overrides_are_refused(override: str, message: str) -> None:
     ("text", "message"),
     [
         ("[trian]\nseed = 1\n",
-         "unknown section 'trian' (did you mean 'train'?); known: data, model, train, eval"),
-        ("seed = 1\n", "unknown section 'seed'; known: data, model, train, eval"),
+         "unknown section 'trian' (did you mean 'train'?); known: data, model, train, eval, retrain"),
+        ("seed = 1\n", "unknown section 'seed'; known: data, model, train, eval, retrain"),
         ("train = 1\n", "preset 'mine': 'train' must be a table like [train], got 1"),
         ("[train]\nbatch_size = '32'\n", "train.batch_size must be a whole number in [2, 65536], got '32'"),
         ("[train]\nbatch_size = 32.0\n", "train.batch_size must be a whole number in [2, 65536], got 32.0"),
@@ -232,7 +232,7 @@ def test_content_leaves_out_what_does_not_change_the_result() -> None:
         for name, section in SECTIONS.items()
     }
     assert outside == {
-        "data": ["kind", "max_reject_fraction", "mirrors", "path", "synthetic_count", "synthetic_seed"],
+        "data": ["kind", "max_reject_fraction", "mirrors", "path", "synthetic_count", "synthetic_seed", "test_share"],
         "model": ["condition"],
         "train": [
             "checkpoint_every_kimg",
@@ -246,6 +246,7 @@ def test_content_leaves_out_what_does_not_change_the_result() -> None:
             "updates",
         ],
         "eval": [],
+        "retrain": sorted(spec.name for spec in dataclasses.fields(SECTIONS["retrain"])),
     }
     assert content(TrainConfig(patience_kimg=5.0))["patience_kimg"] == 5.0
 
@@ -280,7 +281,7 @@ def test_from_json_takes_defaults_for_what_is_absent() -> None:
     [
         ({"train": {"sead": 3}}, "unknown key 'train.sead' (did you mean 'seed'?); known in train: "
          + ", ".join(spec.name for spec in dataclasses.fields(TrainConfig))),
-        ({"trian": {}}, "unknown section 'trian' (did you mean 'train'?); known: data, model, train, eval"),
+        ({"trian": {}}, "unknown section 'trian' (did you mean 'train'?); known: data, model, train, eval, retrain"),
         ({"preset": "smoke", "model": [1]}, "preset 'smoke': 'model' must be a table like [model], got [1]"),
         ({"eval": {"seed": "0"}}, "eval.seed must be a whole number in [0, 2147483647], got '0'"),
     ],

@@ -1,0 +1,73 @@
+"""What Prefect costs a command: the start of the server, a run with nothing to do, and what a run adds to its stages.
+
+PYTHONPATH=. python -m benchmarks.flows.overhead --folder overhead
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def server_starts(folder: Path) -> dict[str, float]:
+    """Return seconds until a server answers: with a new database, with one that is there, and shared."""
+    from flows.settings import set_up_prefect
+
+    os.environ.pop("PREFECT_API_URL", None)
+    os.environ["FACELOOM_SERVER_LINGER_SECONDS"] = "0"
+    set_up_prefect(folder)
+    found = {name: _ready(folder) for name in ("new database", "database there")}
+    os.environ["FACELOOM_SERVER_LINGER_SECONDS"] = "20"
+    return {**found, "shared, first": _ready(folder), "shared, next": _ready(folder)}
+
+
+def _ready(folder: Path) -> float:
+    from flows.server import temporary_server
+
+    start = time.monotonic()
+    with temporary_server(folder) as server:
+        server.until_ready()
+        return time.monotonic() - start
+
+
+def run(folder: Path, *more: str) -> dict[str, Any]:
+    """Run the preset smoke; return its JSON, and the seconds of the whole process."""
+    start = time.monotonic()
+    command = [sys.executable, "-m", "flows.cli", "run", "smoke", "--json", "-q", "--data-root", str(folder), *more]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return {**document, "process_seconds": time.monotonic() - start}
+
+
+def main() -> None:
+    """Measure and write result.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("overhead"))
+    folder = parser.parse_args().folder.absolute()
+    folder.mkdir(parents=True)
+    result: dict[str, Any] = {"server starts, seconds": server_starts(folder)}
+    from flows.server import own_server
+
+    with own_server(folder, full=True) as server:
+        server.until_ready()
+        os.environ["PREFECT_API_URL"] = server.url
+        first = run(folder)
+        lines = (Path(first["run_dir"]) / "stages.jsonl").read_text().splitlines()
+        stages = sum(json.loads(line)["seconds"] for line in lines)
+        result["with a running server, seconds"] = {
+            "run": first["process_seconds"],
+            "sum of its stages, as stages.jsonl has them": stages,
+            "nothing to do": run(folder)["process_seconds"],
+        }
+    (folder / "result.json").write_text(json.dumps(result, indent=1))
+    sys.stdout.write(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
