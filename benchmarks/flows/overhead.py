@@ -17,7 +17,6 @@ from typing import Any
 
 def server_starts(folder: Path) -> dict[str, float]:
     """Return seconds until a server answers: with a new database, with one that is there, and shared."""
-    from flows.server import temporary_server
     from flows.settings import set_up_prefect
 
     os.environ.pop("PREFECT_API_URL", None)
