@@ -163,6 +163,7 @@ def database_megabytes(folder: Path) -> float:
 def simulate(folder: Path, runs: int, seconds: float, seed: int) -> dict[str, Any]:
     """Run it all and return the figures."""
     from flows.janitor import janitor_thread
+    from flows.server import Server
 
     random_numbers = random.Random(seed)
     kills: Counter[str] = Counter()
@@ -184,7 +185,8 @@ def simulate(folder: Path, runs: int, seconds: float, seed: int) -> dict[str, An
             samples.append(sample(start, running, folder))
             (folder / "samples.json").write_text(json.dumps(samples))
         last = time.monotonic()
-        # The server is not killed any more, so a call that fails is a finding.
+        # The server is not killed any more, so from here on a call that fails is a finding.
+        Server(os.environ["PREFECT_API_URL"]).until_ready()
         while (left := unfinished()) and time.monotonic() < last + 600:
             say(f"still open: {left}")
             time.sleep(10)
