@@ -15,6 +15,7 @@ from gan_core import errors
 from gan_core.progress import Progress, ReportProgress
 
 NAMES = ("ingest", "prepare", "train", "sample", "evaluate", "report")
+GATE_NAMES = ("judge", "promote")
 
 
 def behave(root: Path, stage: str, *behaviours: str) -> None:
@@ -51,7 +52,7 @@ def act(name: str, order: Order, report_progress: ReportProgress) -> StageResult
     )
 
 
-FAKES: dict[str, Stage] = {name: partial(act, name) for name in NAMES}
+FAKES: dict[str, Stage] = {name: partial(act, name) for name in (*NAMES, *GATE_NAMES)}
 
 _SOURCE = {
     "kind": "folder",
@@ -70,7 +71,16 @@ _SCORE = {
     "better": "lower",
     "fingerprint": "0123456789ab",
 }
-_SUMMARIES = {"ingest": _SOURCE, "evaluate": {"scores": {"swd": _SCORE}}}
+_DECISION = {
+    "promote": True,
+    "summary": "promoted: better",
+    "reasons": [{"check": "better", "passed": True, "text": "2.5 against 3.5"}],
+}
+_SUMMARIES = {
+    "ingest": _SOURCE,
+    "evaluate": {"scores": {"swd": _SCORE}},
+    "promote": {"model": "smoke", "version": 2, "decision": _DECISION},
+}
 
 
 def _note(root: Path, line: str) -> None:

@@ -78,8 +78,8 @@ MISTAKES = [
      "make it with: faceloom prepare smoke"),
     (["sample", "smoke", "--set", "train.seed=3"], "there is no finished training at data/runs/smoke-{run}; make it "
      "with: faceloom train smoke --set train.seed=3"),
-    (["train", "smoke", "--", "--runner=X"], "faceloom train takes nothing after --, got '--runner=X'; only run, retrain, "
-     "prepare hand it to Beam"),
+    (["train", "smoke", "--", "--runner=X"], "faceloom train takes nothing after --, got '--runner=X'; only "
+     "run, retrain, prepare hand it to Beam"),
     (["run", "--"], "nothing follows --; it takes Beam's options, for example -- --direct_num_workers=4"),
     (["presets", "nothing"], "unknown preset 'nothing'; known: {presets}"),
 ]  # fmt: skip

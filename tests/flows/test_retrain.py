@@ -1,0 +1,118 @@
+"""The flow `retrain`: what it runs, what it says, and what its UI shows."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+from prefect.client.orchestration import get_client
+
+from flows import gate_stages, retrain, stages, tasks
+from flows.parameters import ASKED
+from flows.stages import Order, StageResult
+from flows.triggers import Trigger
+from flows.ui import GRID_SIDE, decision_markdown, grid_markdown
+from gan_core.config import load_config
+from gan_core.errors import StageFailed
+from tests.flows.fake_stages import FAKES, GATE_NAMES, NAMES, behave, calls
+
+pytestmark = [pytest.mark.usefixtures("prefect_url", "fakes"), pytest.mark.timeout(method="thread")]
+
+ORDER = ("ingest", "prepare", "train", "sample", "evaluate", "judge", "promote", "report")
+
+
+@pytest.fixture
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fake stages under the real tasks, whose retries do not wait."""
+    for name in (*NAMES, *GATE_NAMES):
+        monkeypatch.setitem(stages.STAGES if name in NAMES else gate_stages.GATE_STAGES, name, FAKES[name])
+        monkeypatch.setattr(tasks, name, getattr(tasks, name).with_options(retry_delay_seconds=0))
+
+
+def run(root: Path, monkeypatch: pytest.MonkeyPatch, due: bool, reason: str) -> object:
+    """Run the flow where the triggers say this."""
+    order = Order(config=load_config("smoke"), data_root=root)
+    monkeypatch.setattr(retrain, "look_for", lambda asked, force: Trigger(due, reason, asked))
+    token = ASKED.set(order)
+    try:
+        return retrain.retrain("smoke")
+    finally:
+        ASKED.reset(token)
+
+
+def test_what_is_due_is_judged_and_promoted(prefect_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight stages in order, and the decision with its reasons as an artifact."""
+    results = run(tmp_path, monkeypatch, True, "3 new pictures")
+    assert isinstance(results, list)
+    assert [(result.stage, result.outcome) for result in results] == [(name, "done") for name in ORDER]
+    assert calls(tmp_path) == [f"{name} 1 {what}" for name in ORDER for what in ("starts", "done")]
+    query = {"artifacts": {"key": {"any_": ["faceloom-decision"]}}}
+    (found,) = httpx.post(f"{prefect_url}/artifacts/latest/filter", json=query).json()
+    assert "# smoke v2: promoted" in found["data"]
+    assert "| better | passed | 2.5 against 3.5 |" in found["data"]
+
+
+def test_nothing_to_do_is_completed_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No stage runs, and the reason is the message of the state."""
+    assert run(tmp_path, monkeypatch, False, "nothing to do, because of the test") == []
+    assert calls(tmp_path) == []
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(limit=200, offset=0)
+    messages = [found.state.message for found in runs if found.state and found.state.is_completed()]
+    assert "nothing to do, because of the test" in messages
+
+
+def test_after_a_failure_only_what_failed_runs_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A judge that is killed three times fails the run; the next run finds the stages before it done."""
+    behave(tmp_path, "judge", "kill", "kill", "kill")
+    with pytest.raises(StageFailed):
+        run(tmp_path, monkeypatch, True, "due")
+    results = run(tmp_path, monkeypatch, True, "due")
+    assert isinstance(results, list)
+    assert [result.outcome for result in results] == ["already done"] * 5 + ["done"] * 3
+
+
+def test_the_grid_lies_in_the_markdown_itself(tmp_path: Path) -> None:
+    """It is shrunk, and needs no address; a file that is no picture shows nothing."""
+    Image.new("RGB", (2 * GRID_SIDE, GRID_SIDE), (10, 200, 30)).save(tmp_path / "grid.png")
+    text = grid_markdown(tmp_path / "grid.png")
+    head = "![samples](data:image/webp;base64,"
+    assert text.startswith(head) and text.endswith(")\n")
+    with Image.open(io.BytesIO(base64.b64decode(text[len(head) : -2]))) as picture:
+        assert (picture.format, picture.size) == ("WEBP", (GRID_SIDE, GRID_SIDE // 2))
+    (tmp_path / "grid.png").write_text("no picture")
+    assert grid_markdown(tmp_path / "grid.png") == ""
+
+
+def test_a_failed_check_stands_out(tmp_path: Path) -> None:
+    """What was not promoted says so, and how to do it by hand."""
+    decision = {
+        "promote": False,
+        "summary": "not promoted: worse",
+        "reasons": [{"check": "better", "passed": False, "text": "worse"}],
+    }
+    text = decision_markdown(load_config("smoke"), {"model": "smoke", "version": 3, "decision": decision})
+    assert text.splitlines() == [
+        "# smoke v3: not promoted",
+        "",
+        "not promoted: worse",
+        "",
+        "| check | | |",
+        "|---|---|---|",
+        "| better | FAILED | worse |",
+        "",
+        "By hand: `faceloom models promote smoke 3 --why ...`",
+    ]
+
+
+def test_task_runs_say_what_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The UI lists "train smoke", not a number."""
+    results: list[StageResult] | object = run(tmp_path, monkeypatch, True, "due")
+    assert isinstance(results, list)
+    with get_client(sync_client=True) as client:
+        names = {found.name for found in client.read_task_runs(limit=200, offset=0)}
+    assert {f"{name} smoke" for name in ORDER} <= names
