@@ -52,7 +52,8 @@ def act(name: str, order: Order, report_progress: ReportProgress) -> StageResult
     )
 
 
-FAKES: dict[str, Stage] = {name: partial(act, name) for name in (*NAMES, *GATE_NAMES)}
+FAKES: dict[str, Stage] = {name: partial(act, name) for name in NAMES}
+GATE_FAKES: dict[str, Stage] = {name: partial(act, name) for name in GATE_NAMES}
 
 _SOURCE = {
     "kind": "folder",
