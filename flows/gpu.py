@@ -22,12 +22,14 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectExcep
 from prefect.logging.loggers import get_logger
 from prefect.runtime import task_run
 
+from flows.settings import seconds_of_environment
 from gan_core.errors import ConfigError, StageFailed
 
 TAG = "gpu"
 # Prefect renews after three quarters, so the last quarter, 75 s, is what a server may be away without the slot going
 # to somebody else. It is also the longest that the slot of a killed process stays taken.
 LEASE_SECONDS = 300.0
+_LEAST_LEASE_SECONDS = 60.0  # Prefect's own
 
 
 def limit_name() -> str:
@@ -45,6 +47,15 @@ def slots() -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1000):
         raise ConfigError(f"FACELOOM_GPU_SLOTS must be a whole number in [1, 1000], got '{text}'")
     return int(text)
+
+
+def lease_seconds() -> float:
+    """Return for how long a slot is leased: FACELOOM_GPU_LEASE_SECONDS, in [60, 86400], or LEASE_SECONDS.
+
+    Raises:
+        ConfigError: it is no such number.
+    """
+    return seconds_of_environment("FACELOOM_GPU_LEASE_SECONDS", LEASE_SECONDS, _LEAST_LEASE_SECONDS)
 
 
 def ensure_limit(client: SyncPrefectClient) -> str:
@@ -75,16 +86,17 @@ def holding_gpu(stage: str) -> Iterator[None]:
         stage: what messages call the stage.
 
     Raises:
-        ConfigError: FACELOOM_GPU_SLOTS is no number of slots.
+        ConfigError: FACELOOM_GPU_SLOTS or FACELOOM_GPU_LEASE_SECONDS is no such number.
         StageFailed: the server could not be asked; worth a retry.
     """
+    seconds = lease_seconds()
     with contextlib.ExitStack() as stack:
         try:
             with get_client(sync_client=True) as client:
                 name = ensure_limit(client)
             slot = concurrency(
                 name,
-                lease_duration=LEASE_SECONDS,
+                lease_duration=seconds,
                 strict=True,
                 holder=_holder(),
                 # A training is worth more than the promise that nobody else has the GPU meanwhile.
@@ -93,11 +105,11 @@ def holding_gpu(stage: str) -> Iterator[None]:
             slot.__enter__()
         except (httpx.HTTPError, PrefectException, ConcurrencySlotAcquisitionError) as error:
             raise StageFailed(f"{stage} could not ask Prefect's server for the GPU ({error}); try again") from error
-        stack.callback(_give_back, slot, stage)
+        stack.callback(_give_back, slot, stage, seconds)
         yield
 
 
-def _give_back(slot: contextlib.AbstractContextManager[None], stage: str) -> None:
+def _give_back(slot: contextlib.AbstractContextManager[None], stage: str, seconds: float) -> None:
     """Give the slot back; where the server is away, it takes the slot back itself once the lease has run out."""
     try:
         slot.__exit__(None, None, None)
@@ -106,7 +118,7 @@ def _give_back(slot: contextlib.AbstractContextManager[None], stage: str) -> Non
             "%s: the slot of the GPU could not be given back (%s); the server frees it within %g s",
             stage,
             error,
-            LEASE_SECONDS,
+            seconds,
         )
 
 

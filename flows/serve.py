@@ -61,7 +61,10 @@ def serve(own: Terminal, preset: str, order: Order, wanted: Wanted) -> None:
 def _server(order: Order, wanted: Wanted) -> Iterator[str]:
     """Yield the address of the user's server, or of one with a UI for as long as this lasts."""
     if url := os.environ.get("PREFECT_API_URL"):
-        yield url
+        from flows.janitor import janitor_thread
+
+        with janitor_thread():  # servers of faceloom have their own
+            yield url
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server: connections of the last one linger
@@ -84,7 +87,6 @@ def _run(own: Terminal, preset: str, order: Order, wanted: Wanted, source: str) 
     from prefect.runner import Runner
 
     from flows.deployments import Schedule, deployment
-    from flows.janitor import janitor_thread
 
     asked: dict[str, Any] = {
         "preset": preset,
@@ -101,13 +103,12 @@ def _run(own: Terminal, preset: str, order: Order, wanted: Wanted, source: str) 
         f"serving {wanted.flow}/{order.config.preset}; runs by hand: the UI, or faceloom retrain",
     )
     ended = threading.Event()
-    with janitor_thread():
-        if wanted.poll_seconds:
-            from flows.new_data import watch
+    if wanted.poll_seconds:
+        from flows.new_data import watch
 
-            arguments = (order, deployment_id, wanted.poll_seconds, ended)
-            threading.Thread(target=watch, args=arguments, name="faceloom-new-data", daemon=True).start()
-        try:
-            asyncio.run(runner.start())
-        finally:
-            ended.set()
+        arguments = (order, deployment_id, wanted.poll_seconds, ended)
+        threading.Thread(target=watch, args=arguments, name="faceloom-new-data", daemon=True).start()
+    try:
+        asyncio.run(runner.start())
+    finally:
+        ended.set()
