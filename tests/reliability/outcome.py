@@ -42,8 +42,9 @@ def times_done(data_root: Path) -> dict[str, int]:
 
 
 def _files(folder: Path) -> dict[str, str]:
+    """Return the digest of every file, without the books that have times: those of pictures, and of publishing."""
     return {
         str(path.relative_to(folder)): artifacts.sha256_file(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != artifacts.MANIFEST
+        if path.is_file() and path.name not in (artifacts.MANIFEST, "shards.jsonl")
     }
