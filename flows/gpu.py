@@ -25,7 +25,6 @@ from prefect.runtime import task_run
 from flows.settings import seconds_of_environment
 from gan_core.errors import ConfigError, StageFailed
 
-TAG = "gpu"
 # The longest that the slot of a killed process stays taken. Renewed after each quarter, so that the server may be away
 # for three of them without the slot going to somebody else.
 LEASE_SECONDS = 300.0
