@@ -97,10 +97,13 @@ def _run(own: Terminal, preset: str, order: Order, wanted: Wanted, source: str) 
     every = timedelta(seconds=wanted.every_seconds) if wanted.every_seconds else None
     schedule = Schedule(wanted.cron, wanted.timezone, every)
     runner = Runner(name=f"faceloom serve {preset}", limit=1, pause_on_shutdown=False)
-    deployment_id = runner.add_deployment(deployment(wanted.flow, order.config.preset, asked, schedule))
+    # Not the name that `faceloom deploy` gives: on a team's server, one would replace the other.
+    name = f"{order.config.preset}-serve"
+    made = deployment(wanted.flow, order.config.preset, asked, schedule, name=name)
+    deployment_id = runner.add_deployment(made)
     own.emit(
-        {"deployment": f"{wanted.flow}/{order.config.preset}", "id": str(deployment_id)},
-        f"serving {wanted.flow}/{order.config.preset}; runs by hand: the UI, or faceloom retrain",
+        {"deployment": made.full_name, "id": str(deployment_id)},
+        f"serving {made.full_name}; runs by hand: the UI, or faceloom retrain",
     )
     ended = threading.Event()
     if wanted.poll_seconds:

@@ -139,7 +139,7 @@ def test_serve_is_killed(night: Night, undisturbed: dict[str, Any]) -> None:
     night.url = f"http://127.0.0.1:{port}/api"
     night.until("the server answers", night.server_answers)
     night.until("the deployment is there", lambda: night.post("deployments/filter"))
-    run = night.start_run("faceloom/smoke")
+    run = night.start_run("faceloom/smoke-serve")
     night.child("train")
     first.kill()
     first.wait()
