@@ -37,6 +37,7 @@ from prefect.logging.loggers import get_logger
 from prefect.runtime import flow_run
 from prefect.states import AwaitingRetry, Crashed
 
+from flows.gpu import release_slot_of
 from flows.heartbeat import feel
 from flows.process_identity import is_gone, sign
 
@@ -220,6 +221,7 @@ def _mark_lost(client: SyncPrefectClient, run: FlowRun, sign: datetime.datetime)
     ):
         client.set_task_run_state(task.id, Crashed(message=text), force=True)
     client.set_flow_run_state(run.id, Crashed(message=f"{_MARK}: {text}"))
+    release_slot_of(client, run)
     return Action(run.name, f"marked as Crashed: {text}")
 
 
@@ -241,6 +243,7 @@ def _times_started_again(client: SyncPrefectClient, run: FlowRun) -> int:
 
 
 def _again(client: SyncPrefectClient, run: FlowRun) -> Action:
+    release_slot_of(client, run)
     times = _times_started_again(client, run) + 1
     text = f"starts again in {_AGAIN_AFTER_SECONDS:g} s, for the {times}. of at most {AGAIN_AT_MOST} times"
     when = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=_AGAIN_AFTER_SECONDS)

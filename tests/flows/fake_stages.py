@@ -109,6 +109,10 @@ def _misbehave(root: Path, name: str) -> None:
         case "hang deaf":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             _hang(root, name)
+        case "wait":
+            (root / f"{name}.ready").touch()
+            while not (root / f"{name}.go").exists():
+                time.sleep(0.02)
         case "save at SIGTERM":
             _save_at_sigterm(root, name)
         case kind:

@@ -185,13 +185,14 @@ class Night:
         found: list[int] = []
 
         def there() -> bool:
-            found[:] = [pid for pid in self._writing(stage) if pid != before]
+            found[:] = [pid for pid in self.writing(stage) if pid != before]
             return bool(found)
 
         self.until(f"a child works on {stage}", there)
         return min(found)
 
-    def _writing(self, stage: str) -> list[int]:
+    def writing(self, stage: str) -> list[int]:
+        """Return the processes that write into the log of a stage: its child, and what that one started."""
         pids = []
         for pid in self.processes():
             try:
