@@ -152,6 +152,26 @@ def test_serve_is_killed(night: Night, undisturbed: dict[str, Any]) -> None:
     night.nothing_left()
 
 
+@pytest.mark.parametrize("schedule", [("--every", "60s"), ("--cron", "* * * * *")], ids=["every", "cron"])
+def test_serve_keeps_its_schedule(schedule: tuple[str, str], night: Night) -> None:
+    """The first run trains, registers and judges a model; the next one, a minute later, says that nothing is to do."""
+    command = night.command("serve", "smoke", *schedule, "--port", port := free())
+    night.url = f"http://127.0.0.1:{port}/api"
+
+    def ended() -> list[dict[str, Any]]:
+        runs = night.post("flow_runs/filter", sort="START_TIME_ASC") if night.server_answers() else []
+        return [run for run in runs if run["state"]["type"] == "COMPLETED"]
+
+    night.until("two runs have ended", lambda: len(ended()) >= 2, 600)
+    first, second = ended()[:2]
+    assert not (first["state"]["message"] or "").startswith("nothing to do")
+    assert second["state"]["message"].startswith("nothing to do, because ")
+    assert (night.data_root / "registry" / "smoke" / "0001" / "manifest.json").exists()
+    command.terminate()
+    assert command.wait(60) == 130
+    night.nothing_left()
+
+
 def free() -> str:
     """Return a free port."""
     from flows.server import free_port
