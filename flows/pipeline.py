@@ -6,7 +6,7 @@ import dataclasses
 
 from prefect import flow
 
-from flows import tasks
+from flows import announcements, tasks
 from flows.janitor import look_in_background
 from flows.parameters import DataRoot, Preset, Settings, Source, order_of
 from flows.stages import Order, StageResult, source_of
@@ -34,6 +34,7 @@ def pipeline(
     look_in_background()
     results = make(order)
     publish_summary(order.config, results)
+    announcements.run_finished(order, results)
     return results
 
 

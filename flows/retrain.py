@@ -8,11 +8,11 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.states import Completed
 
-from flows import tasks
+from flows import announcements, tasks
 from flows.janitor import look_in_background
 from flows.parameters import DataRoot, Preset, Settings, Source, order_of
 from flows.pipeline import measured, prepared
-from flows.stages import StageResult
+from flows.stages import Order, StageResult
 from flows.supersede import newer_waiting
 from flows.triggers import NOTHING, Trigger, after_preparing, look_for
 from flows.ui import publish_decision, publish_summary
@@ -38,17 +38,17 @@ def retrain(
             it, or ./data.
         force: Train in any case, also where nothing is new.
     """
-    trigger, results = perform(preset, source, settings, data_root, force)
-    return results if results else Completed(message=trigger.reason, data=results)
+    look_in_background()
+    trigger, results = perform(order_of(preset, source, settings, data_root), force)
+    if results:
+        return results
+    announcements.retrain_skipped(trigger.order, trigger.reason)
+    return Completed(message=trigger.reason, data=results)
 
 
-def perform(
-    preset: str, source: str, settings: tuple[str, ...], data_root: str, force: bool
-) -> tuple[Trigger, list[StageResult]]:
+def perform(order: Order, force: bool) -> tuple[Trigger, list[StageResult]]:
     """Run what is due; no results where nothing was."""
     logger = get_run_logger()
-    look_in_background()
-    order = order_of(preset, source, settings, data_root)
     if newer := newer_waiting():
         return Trigger(False, f"{NOTHING}{newer}, scheduled later, waits to do it", order), []
     trigger = look_for(order, force=force)
@@ -68,4 +68,5 @@ def perform(
     results += [verdict, version, page]
     publish_summary(order.config, results)
     publish_decision(order.config, version)
+    announcements.run_finished(order, results)
     return trigger, results

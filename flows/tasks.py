@@ -18,6 +18,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
 from prefect.tasks import exponential_backoff
 
+from flows import announcements
 from flows.children import run_in_child
 from flows.console import Display, Silence, finished_text, shown
 from flows.gate_stages import GATE_STAGES
@@ -75,7 +76,9 @@ def ingest(order: Order) -> StageResult:
 )
 def prepare(order: Order) -> StageResult:
     """Turn the pictures into TFRecord shards; finished shards are kept over a retry."""
-    return perform("prepare", order)
+    result = perform("prepare", order)
+    announcements.dataset_published(order, result)
+    return result
 
 
 @task(
@@ -147,7 +150,9 @@ def judge(order: Order) -> StageResult:
 )
 def promote(order: Order) -> StageResult:
     """Register the candidate, and bless it if the gate says so."""
-    return perform("promote", order)
+    result = perform("promote", order)
+    announcements.model_decided(order, result)
+    return result
 
 
 def perform(name: str, order: Order, *, stall_seconds: float | None = None) -> StageResult:

@@ -11,14 +11,15 @@ import pytest
 from PIL import Image
 from prefect.client.orchestration import get_client
 
-from flows import gate_stages, retrain, stages, tasks
+from flows import retrain
 from flows.parameters import ASKED
 from flows.stages import Order, StageResult
 from flows.triggers import Trigger
 from flows.ui import GRID_SIDE, decision_markdown, grid_markdown
 from gan_core.config import load_config
 from gan_core.errors import StageFailed
-from tests.flows.fake_stages import FAKES, GATE_FAKES, GATE_NAMES, NAMES, behave, calls
+from tests.flows import fake_stages
+from tests.flows.fake_stages import behave, calls
 
 pytestmark = [pytest.mark.usefixtures("prefect_url", "fakes"), pytest.mark.timeout(method="thread")]
 
@@ -28,12 +29,7 @@ ORDER = ("ingest", "prepare", "train", "sample", "evaluate", "judge", "promote",
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fake stages under the real tasks, whose retries do not wait."""
-    for name in NAMES:
-        monkeypatch.setitem(stages.STAGES, name, FAKES[name])
-    for name in GATE_NAMES:
-        monkeypatch.setitem(gate_stages.GATE_STAGES, name, GATE_FAKES[name])
-    for name in (*NAMES, *GATE_NAMES):
-        monkeypatch.setattr(tasks, name, getattr(tasks, name).with_options(retry_delay_seconds=0))
+    fake_stages.use(monkeypatch)
 
 
 def run(root: Path, monkeypatch: pytest.MonkeyPatch, due: bool, reason: str) -> object:
