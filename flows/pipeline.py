@@ -6,16 +6,16 @@ import dataclasses
 
 from prefect import flow
 
-from flows import announcements, tasks
+from flows import announcements, run_names, tasks
 from flows.janitor import look_in_background
-from flows.parameters import DataRoot, Preset, Settings, Source, order_of
+from flows.parameters import DEFAULT_PRESET, DataRoot, Preset, Settings, Source, order_of
 from flows.stages import Order, StageResult, source_of
 from flows.ui import publish_summary
 
 
-@flow(name="faceloom", flow_run_name="{preset}", persist_result=False, validate_parameters=True)
+@flow(name="faceloom", flow_run_name=run_names.of_pipeline, persist_result=False, validate_parameters=True)
 def pipeline(
-    preset: Preset = "quickstart",
+    preset: Preset = DEFAULT_PRESET,
     source: Source = "",
     settings: Settings = (),
     data_root: DataRoot = "",

@@ -8,9 +8,9 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.states import Completed
 
-from flows import announcements, tasks
+from flows import announcements, run_names, tasks
 from flows.janitor import look_in_background
-from flows.parameters import DataRoot, Preset, Settings, Source, order_of
+from flows.parameters import DEFAULT_PRESET, DataRoot, Preset, Settings, Source, order_of
 from flows.pipeline import measured, prepared
 from flows.stages import Order, StageResult
 from flows.supersede import newer_waiting
@@ -19,9 +19,9 @@ from flows.ui import publish_decision, publish_summary
 from gan_core.handoff import DatasetManifest
 
 
-@flow(name="retrain", flow_run_name="{preset}", persist_result=False, validate_parameters=True)
+@flow(name="retrain", flow_run_name=run_names.of_retraining, persist_result=False, validate_parameters=True)
 def retrain(
-    preset: Preset = "quickstart",
+    preset: Preset = DEFAULT_PRESET,
     source: Source = "",
     settings: Settings = (),
     data_root: DataRoot = "",
@@ -48,17 +48,14 @@ def retrain(
 
 def perform(order: Order, force: bool) -> tuple[Trigger, list[StageResult]]:
     """Run what is due; no results where nothing was."""
-    logger = get_run_logger()
     if newer := newer_waiting():
-        return Trigger(False, f"{NOTHING}{newer}, scheduled later, waits to do it", order), []
-    trigger = look_for(order, force=force)
-    logger.info(trigger.reason)
+        return _said(Trigger(False, f"{NOTHING}{newer}, scheduled later, waits to do it", order)), []
+    trigger = _said(look_for(order, force=force))
     if not trigger.due and not trigger.unsure:
         return trigger, []
     order, pictures, dataset = prepared(trigger.order)
     if trigger.unsure:
-        trigger = after_preparing(trigger, DatasetManifest.load(Path(dataset.path)))
-        logger.info(trigger.reason)
+        trigger = _said(after_preparing(trigger, DatasetManifest.load(Path(dataset.path))))
         if not trigger.due:
             return trigger, []
     results = [pictures, dataset, *measured(order, [dataset])]
@@ -70,3 +67,10 @@ def perform(order: Order, force: bool) -> tuple[Trigger, list[StageResult]]:
     publish_decision(order.config, version)
     announcements.run_finished(order, results)
     return trigger, results
+
+
+def _said(trigger: Trigger) -> Trigger:
+    """Return a trigger after its reason went into the log and the name of the flow run."""
+    get_run_logger().info(trigger.reason)
+    run_names.rename_with(trigger.reason)
+    return trigger

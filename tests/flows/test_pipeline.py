@@ -8,6 +8,8 @@ import httpx
 import pytest
 from prefect import Task, flow
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.sorting import FlowRunSort
 
 from flows import stages, tasks
 from flows.parameters import ASKED
@@ -60,6 +62,19 @@ def test_each_stage_runs_once_and_a_second_run_does_nothing(prefect_url: str, tm
     assert_artifacts(prefect_url, tmp_path)
     second = run(tmp_path)
     assert [(result.stage, result.outcome) for result in second] == [(name, "already done") for name in NAMES]
+
+
+def test_a_run_has_the_name_of_its_preset(tmp_path: Path) -> None:
+    """Of a preset's file the name without its folders; a parameter that is left out is the default."""
+    token = ASKED.set(Order(config=load_config("smoke"), data_root=tmp_path))
+    try:
+        pipeline("/srv/presets/mine.toml")
+        pipeline()
+    finally:
+        ASKED.reset(token)
+    with get_client(sync_client=True) as client:
+        names = [found.name for found in client.read_flow_runs(limit=2, sort=FlowRunSort.START_TIME_DESC)]
+    assert names == ["quickstart", "mine"]
 
 
 def assert_artifacts(url: str, root: Path) -> None:
