@@ -10,6 +10,7 @@ from prefect.states import Completed
 
 from flows import announcements, run_names, tasks
 from flows.janitor import look_in_background
+from flows.next_steps import command, told
 from flows.parameters import DEFAULT_PRESET, DataRoot, Preset, Settings, Source, order_of
 from flows.pipeline import measured, prepared
 from flows.stages import Order, StageResult
@@ -38,8 +39,11 @@ def retrain(
             it, or ./data.
         force: Train in any case, also where nothing is new.
     """
+    with told():
+        order = order_of(preset, source, settings, data_root)
     look_in_background()
-    trigger, results = perform(order_of(preset, source, settings, data_root), force)
+    with told(command("retrain", order)):
+        trigger, results = perform(order, force)
     if results:
         return results
     announcements.retrain_skipped(trigger.order, trigger.reason)

@@ -23,6 +23,7 @@ from flows.children import run_in_child
 from flows.console import Display, Silence, finished_text, shown
 from flows.gate_stages import GATE_STAGES
 from flows.gpu import TAG, holding_gpu
+from flows.next_steps import told
 from flows.output import new_log
 from flows.policy import DAY, HOUR, MINUTE, RETRY_JITTER, worth_a_retry
 from flows.stages import STAGES, Order, StageResult, folder_of
@@ -155,6 +156,7 @@ def promote(order: Order) -> StageResult:
     return result
 
 
+@told()
 def perform(name: str, order: Order, *, stall_seconds: float | None = None) -> StageResult:
     """Run the stage `name` in a child process, and tell the terminal, Prefect's log and its UI about it."""
     view, logger = VIEW.get(View()), get_run_logger()

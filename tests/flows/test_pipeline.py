@@ -12,6 +12,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
 
 from flows import stages, tasks
+from flows.next_steps import STEPS, plain
 from flows.parameters import ASKED
 from flows.pipeline import pipeline
 from flows.policy import DAY, HOUR, worth_a_retry
@@ -124,11 +125,13 @@ def test_a_killed_child_is_tried_again_where_it_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["ConfigError", "DataError", "Diverged", "Interrupted"])
 def test_mistakes_are_final(kind: str, tmp_path: Path) -> None:
-    """What would fail the same way again is not tried again, and comes out of the flow as it is."""
+    """What would fail the same way again is not tried again, and comes out of the flow with what to do at its end."""
     behave(tmp_path, "train", kind)
     with pytest.raises(FaceloomError) as caught:
         train(tmp_path)
-    assert (type(caught.value), str(caught.value)) == (getattr(errors, kind), f"train says {kind}")
+    said = f"train says {kind}. {STEPS[getattr(errors, kind)]}"
+    assert (type(caught.value), str(caught.value)) == (getattr(errors, kind), said)
+    assert str(plain(caught.value)) == f"train says {kind}"
     assert calls(tmp_path) == ["train 1 starts"]
 
 
