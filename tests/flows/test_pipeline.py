@@ -16,6 +16,7 @@ from flows.next_steps import STEPS, plain
 from flows.parameters import ASKED
 from flows.pipeline import pipeline
 from flows.policy import DAY, HOUR, worth_a_retry
+from flows.reports_server import ADDRESS
 from flows.stages import Order, StageResult, source_of
 from gan_core import errors
 from gan_core.config import load_config
@@ -55,14 +56,23 @@ def train(root: Path) -> StageResult:
     return training_alone(Order(config=load_config("smoke"), data_root=root))
 
 
-def test_each_stage_runs_once_and_a_second_run_does_nothing(prefect_url: str, tmp_path: Path) -> None:
-    """All six stages run once, in order, and leave artifacts in the UI; the same again executes nothing."""
+def test_each_stage_runs_once_and_a_second_run_does_nothing(
+    prefect_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All six stages run once, in order, and leave artifacts in the UI; the same again executes nothing.
+
+    Where reports are served, they are linked.
+    """
     first = run(tmp_path)
     assert [(result.stage, result.outcome) for result in first] == [(name, "done") for name in NAMES]
     assert calls(tmp_path) == [f"{name} 1 {what}" for name in NAMES for what in ("starts", "done")]
     assert_artifacts(prefect_url, tmp_path)
+    monkeypatch.setenv(ADDRESS, "http://127.0.0.1:4201")
     second = run(tmp_path)
     assert [(result.stage, result.outcome) for result in second] == [(name, "already done") for name in NAMES]
+    query = {"artifacts": {"key": {"any_": ["faceloom-report"]}}}
+    (link,) = httpx.post(f"{prefect_url}/artifacts/latest/filter", json=query).json()
+    assert link["data"] == "[report of smoke-fake](http://127.0.0.1:4201/smoke-fake/report/report.done)"
 
 
 def test_a_run_has_the_name_of_its_preset(tmp_path: Path) -> None:
@@ -79,7 +89,7 @@ def test_a_run_has_the_name_of_its_preset(tmp_path: Path) -> None:
 
 
 def assert_artifacts(url: str, root: Path) -> None:
-    """Check summary, scores, a link to the report as a file URL, and full progress bars, under fixed keys."""
+    """Check summary, scores, the report's path and no dead link, and full progress bars, under fixed keys."""
     query = {"artifacts": {"key": {"like_": "faceloom-"}}}
     found = {
         artifact["key"]: artifact["data"]
@@ -97,7 +107,7 @@ def assert_artifacts(url: str, root: Path) -> None:
         "better": "lower",
         "fingerprint": "0123456789ab",
     }
-    assert found["faceloom-report"] == f"[report.done]({(root / 'report.done').as_uri()})"
+    assert found["faceloom-report"] == f"`{root / 'report.done'}`"
     assert [found[f"faceloom-{name}"] for name in ("ingest", "prepare", "train", "sample", "evaluate")] == [100.0] * 5
 
 
