@@ -22,6 +22,7 @@ from flows.terminal import Terminal
 from gan_core import artifacts
 from gan_core.errors import ConfigError
 
+REPORTS_PORT = 4201
 _HERE, _LOOPBACK = "http://127.0.0.1", ("127.0.0.1", "localhost", "::1")
 
 
@@ -34,6 +35,7 @@ class Wanted:
         settings: as of --set.
         poll_seconds: from one look at the source to the next, where new data start runs; 0 is off.
         host: what server and reports listen on.
+        reports_port: None is REPORTS_PORT where that is free.
     """
 
     flow: str
@@ -44,7 +46,7 @@ class Wanted:
     poll_seconds: float
     host: str
     port: int
-    reports_port: int
+    reports_port: int | None
 
 
 def serve(own: Terminal, preset: str, order: Order, wanted: Wanted) -> None:
@@ -60,8 +62,7 @@ def serve(own: Terminal, preset: str, order: Order, wanted: Wanted) -> None:
     settings.set_up_prefect(root)
     with _reports(root, wanted) as reports, _server(order, wanted) as url, own.display() as display:
         display.note(f"server   {url.removesuffix('/api')}")
-        if reports:
-            display.note(f"reports  {reports}")
+        display.note(f"reports  {reports or 'not served here, see --reports-port'}")
         _run(own, preset, order, wanted, source)
 
 
@@ -69,19 +70,22 @@ def serve(own: Terminal, preset: str, order: Order, wanted: Wanted) -> None:
 def _reports(data_root: Path, wanted: Wanted) -> Iterator[str]:
     """Yield the address of the reports, which runs link to: the user's, or one for as long as this lasts.
 
-    Empty where the UI is on another machine: there, links to this one would lead nowhere.
+    Empty where the UI is on another machine, as links to this one would lead nowhere there; and where nobody named a
+    port and REPORTS_PORT is taken, for example by another `faceloom serve`.
     """
-    if address := os.environ.get(ADDRESS):
-        yield address
-    elif urlsplit(os.environ.get("PREFECT_API_URL") or _HERE).hostname in _LOOPBACK:
-        with reports_server(data_root, wanted.host, wanted.reports_port) as address:
-            os.environ[ADDRESS] = address
-            try:
-                yield address
-            finally:
-                del os.environ[ADDRESS]
-    else:
-        yield ""
+    is_here = urlsplit(os.environ.get("PREFECT_API_URL") or _HERE).hostname in _LOOPBACK
+    if os.environ.get(ADDRESS) or not is_here:
+        yield os.environ.get(ADDRESS, "")
+        return
+    with contextlib.ExitStack() as stack:
+        port = REPORTS_PORT if wanted.reports_port is None else wanted.reports_port
+        try:
+            os.environ[ADDRESS] = stack.enter_context(reports_server(data_root, wanted.host, port))
+            stack.callback(os.environ.pop, ADDRESS)
+        except ConfigError:
+            if wanted.reports_port is not None:
+                raise
+        yield os.environ.get(ADDRESS, "")
 
 
 @contextlib.contextmanager

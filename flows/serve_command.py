@@ -56,8 +56,7 @@ _what = (
 @click.option(
     "--reports-port",
     type=click.IntRange(1, 65535),
-    default=4201,
-    show_default=True,
+    show_default="4201 where it is free",
     help="Of the reports, read-only; none where FACELOOM_REPORTS_URL says who serves them.",
 )
 def serve(
@@ -74,7 +73,7 @@ def serve(
     poll: str,
     host: str,
     port: int,
-    reports_port: int,
+    reports_port: int | None,
 ) -> None:
     """Retrain on a schedule or when pictures come, on this machine.
 

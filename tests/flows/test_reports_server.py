@@ -159,6 +159,25 @@ def test_where_everybody_may_look_links_have_the_machines_name(root: Path) -> No
         assert urlsplit(address).hostname == socket.gethostname().lower()
 
 
+def test_a_second_serve_does_without_reports(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless its user named a port: then it says that this one is taken."""
+    monkeypatch.delenv(ADDRESS, raising=False)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with reports_server(root, "127.0.0.1", 0) as first:
+        port = urlsplit(first).port
+        monkeypatch.setattr(serve, "REPORTS_PORT", port)
+        with serve._reports(root, wanted(None)) as found:
+            assert (found, ADDRESS in os.environ) == ("", False)
+        with pytest.raises(ConfigError, match=f"--reports-port {port} of"), serve._reports(root, wanted(port)):
+            pass
+
+
+def wanted(reports_port: int | None) -> serve.Wanted:
+    """Return what `faceloom serve --every 60s` wants."""
+    when = {"cron": "", "timezone": "UTC", "every_seconds": 60.0, "poll_seconds": 0.0}
+    return serve.Wanted(flow="retrain", settings=(), **when, host="127.0.0.1", port=4200, reports_port=reports_port)
+
+
 @pytest.mark.parametrize(
     ("reports", "api", "address"),
     [
@@ -174,9 +193,7 @@ def test_serve_gives_reports_where_the_ui_is_here(
     """Runs are told by the environment; reports that the user serves, or a UI elsewhere, leave it as it is."""
     monkeypatch.setenv(ADDRESS, reports)
     monkeypatch.setenv("PREFECT_API_URL", api)
-    when = {"cron": "", "timezone": "UTC", "every_seconds": 60.0, "poll_seconds": 0.0}
-    wanted = serve.Wanted(flow="retrain", settings=(), **when, host="127.0.0.1", port=4200, reports_port=0)
-    with serve._reports(root, wanted) as found:
+    with serve._reports(root, wanted(0)) as found:
         assert found.startswith(address) if address else found == ""
         assert os.environ.get(ADDRESS, "") == found
 
