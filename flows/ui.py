@@ -23,6 +23,7 @@ from prefect.artifacts import (
 from prefect.exceptions import PrefectException
 
 from flows.figures import figures_text
+from flows.reports_server import report_address
 from flows.stages import StageResult
 from gan_core.config import RunConfig
 from gan_core.progress import Progress
@@ -73,8 +74,16 @@ def publish_summary(config: RunConfig, results: Sequence[StageResult]) -> None:
         key="faceloom-scores",
         description="measured scores",
     )
-    page = Path(by_stage["report"].path).absolute()
-    create_link_artifact(page.as_uri(), link_text=page.name, key="faceloom-report", description="the report")
+    publish_report(by_stage["report"])
+
+
+def publish_report(report: StageResult) -> None:
+    """Create a link to the report where an address leads to it, else its path as text."""
+    run, page = Path(report.run_dir).name, Path(report.path).absolute()
+    if address := report_address(run, page.name):
+        create_link_artifact(address, link_text=f"report of {run}", key="faceloom-report", description=str(page))
+    else:
+        create_markdown_artifact(f"`{page}`", key="faceloom-report", description="the report")
 
 
 def grid_markdown(path: Path) -> str:
