@@ -89,6 +89,12 @@ class Team:
         self.server.start()
         wait_for("the server", self.api.is_ready)
 
+    def children(self) -> dict[int, str]:
+        """Return all processes but PostgreSQL's, the server and the workers, with their command lines."""
+        known = {self.server.pid, *(worker.pid for worker in self.workers.values())}
+        found = processes.named(self.folder)
+        return {pid: line for pid, line in found.items() if pid not in known and "bin/postgres" not in line}
+
     def leaks(self) -> list[str]:
         """Return where a password can be read: in a log or in the command line of a process."""
         words = (self.database.password, self.login.partition(":")[2])
