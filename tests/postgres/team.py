@@ -21,7 +21,8 @@ from tests.postgres.waiting import wait_for
 ROOT = Path(__file__).parents[2]
 POOL = "faceloom"  # as in flows/prefect.yaml, from which the janitor is deployed
 # Long enough that there is a middle: about half a minute of two cores each.
-SETTINGS = ("train.total_kimg=24", "train.checkpoint_every_kimg=1", "train.snapshot_every_kimg=2")
+TOTAL_IMAGES = 24_000
+SETTINGS = (f"train.total_kimg={TOTAL_IMAGES / 1000}", "train.checkpoint_every_kimg=1", "train.snapshot_every_kimg=2")
 # Two deployments, as one runs once at a time; of both flows; told apart by the training's seed.
 DEPLOYMENTS = {0: ("pipeline", "faceloom/smoke"), 1: ("retrain", "retrain/smoke")}
 
@@ -125,6 +126,8 @@ def running_team(folder: Path, database: Database) -> Iterator[Team]:
         "FACELOOM_DATA_ROOT": str(folder / "data"),
         "FACELOOM_GPU_LEASE_SECONDS": "60",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",  # 10 are for calmer places than a test
     }
     server = [sys.executable, "-m", "flows.server_process", "127.0.0.1", str(port), "--full"]
     worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--limit", "1"]

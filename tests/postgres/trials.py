@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from tests.postgres import processes
 from tests.postgres.data_root import DataRoot
-from tests.postgres.team import DEPLOYMENTS, Team
+from tests.postgres.team import DEPLOYMENTS, TOTAL_IMAGES, Team
 from tests.postgres.waiting import wait_for
 
 ARTIFACTS = {"faceloom-summary", "faceloom-samples", "faceloom-scores", "faceloom-report"}
@@ -65,6 +66,9 @@ def worker_killed(team: Team, wanted: DataRoot) -> str:
     require("states by the janitor", names, {"Crashed": 1, "AwaitingRetry": 1})
     team.workers[victim].start()
     completed(team, data, runs)
+    shown = data.trained_images(seed)
+    require("executions of the training", len(shown), 2)
+    require("images of both together", sum(shown), TOTAL_IMAGES)
     same(data, wanted)
     return (
         f"{victim} and its flow killed after {images:,} images; marked as Crashed {marked:.0f} s later "
@@ -86,16 +90,28 @@ def server_killed(team: Team, wanted: DataRoot) -> str:
 
 
 def database_away(team: Team, wanted: DataRoot) -> str:
-    """PostgreSQL stopped in the middle of a training, and started again."""
+    """PostgreSQL stopped and started again, twice: in the middle of a training, and while a flow says its last words."""
     data, runs = team.begin("database-away")
     seed = wait_for("the first training", lambda: first_training(data))[0]
     images = data.checkpoints(seed)
+    without_database(team)
+    wait_for("the end of its last stage", lambda: data.stages(seed)["report"])
+    stopped = datetime.now(UTC)
+    without_database(team)
+    completed(team, data, runs)
+    require("the run ended later than that", team.api.times(runs[seed])[1] > stopped, True)
+    same(data, wanted)
+    return (
+        f"PostgreSQL away for {DATABASE_AWAY_SECONDS:g} s after {images:,} images, and again at the end of the run: "
+        "both runs Completed, the same bytes"
+    )
+
+
+def without_database(team: Team) -> None:
+    """Stop PostgreSQL, and start it ten seconds later."""
     team.database.stop()
     time.sleep(DATABASE_AWAY_SECONDS)
     team.database.start()
-    completed(team, data, runs)
-    same(data, wanted)
-    return f"PostgreSQL stopped after {images:,} images, {DATABASE_AWAY_SECONDS:g} s away: both runs Completed, the same bytes"
 
 
 def nothing_left(team: Team) -> str:
@@ -120,6 +136,7 @@ def completed(team: Team, data: DataRoot, runs: Mapping[int, str]) -> None:
         done = data.stages(seed)
         once = ONCE | JUDGED if judged else ONCE
         require(f"times that stages of {deployment} were done", {name: done[name] for name in once}, once)
+        require(f"stages of {deployment} that were done twice", {n: c for n, c in done.items() if c > 1}, {})
     require("GPU stages at once", data.overlaps(), [])
 
 
