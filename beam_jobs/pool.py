@@ -11,7 +11,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -19,7 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gan_core.spawning import lean_start
+from gan_core.spawning import end_with_parent, lean_start
 
 
 @dataclass(frozen=True)
@@ -129,15 +128,8 @@ def cores() -> int:
 def _start() -> None:
     """Leave Ctrl-C to the launcher, which lets this process end in order, and end when the launcher has died."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_launcher, name="launcher-watch", daemon=True).start()
+    end_with_parent()
     import beam_jobs.shard_writer  # noqa: F401  # now, while the launcher imports Beam, not with the first shard
-
-
-def _end_with_launcher() -> None:
-    launcher = multiprocessing.parent_process()
-    assert launcher is not None, "this process was started by multiprocessing"
-    launcher.join()
-    os._exit(1)
 
 
 def _nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
@@ -40,14 +41,22 @@ def run_stage(name: str, stage: Stage, order: Order, scratch: Path, log: Path | 
             message = f"{name} failed: {type(error).__name__}: {reason}{where}"
             answer = {"error": {"type": "StageFailed", "message": message}}
     write_atomically(scratch / ANSWER_FILE, answer)
+    if _is_orphan():  # nobody else takes these away
+        shutil.rmtree(scratch, ignore_errors=True)
+        os.killpg(0, signal.SIGKILL)
+
+
+def _is_orphan() -> bool:
+    parent = multiprocessing.parent_process()
+    return parent is not None and not parent.is_alive()
 
 
 def detach(grace_seconds: float) -> None:
     """Make this process the leader of its own group, deaf to Ctrl-C, and mortal with its parent.
 
     Ctrl-C on a terminal reaches the whole foreground group; only the parent shall hear it, and tell this
-    process once, by SIGTERM. When the parent dies without a word, this process sends that SIGTERM to itself,
-    and ends what ignores it, and all that it started, `grace_seconds` later.
+    process once, by SIGTERM. When the parent dies without a word, this process sends that SIGTERM to itself where a
+    training would save its state at it, and ends itself and all that it started `grace_seconds` later, or at once.
     """
     os.setpgrp()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -61,8 +70,9 @@ def _follow(grace_seconds: float) -> None:
     # A pipe that only the parent holds open. Not Linux's PR_SET_PDEATHSIG: that one is sent once for every thread
     # of a dying parent.
     parent.join()
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(grace_seconds)
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(grace_seconds)
     os.killpg(0, signal.SIGKILL)
 
 

@@ -62,7 +62,7 @@ def deploy(own: Terminal, wanted: Wanted, *, dry_run: bool) -> None:
     document = {**asdict(wanted), "parameters": parameters, "server": url}
     if dry_run:
         when = wanted.cron or (f"every {wanted.every_seconds:g} s" if every else "on demand")
-        own.emit(document, f"would deploy {wanted.flow}/{wanted.name} to pool {wanted.pool} ({wanted.kind}), {when}")
+        own.emit(document, f"would deploy {made.full_name} to pool {wanted.pool} ({wanted.kind}), {when}")
         return
     try:
         is_new = ensure_pool(wanted.pool, wanted.kind)
@@ -70,5 +70,5 @@ def deploy(own: Terminal, wanted: Wanted, *, dry_run: bool) -> None:
     except (httpx.HTTPError, PrefectException) as error:
         raise StageFailed(f"the Prefect server at {url} refused or did not answer: {error}") from error
     lines = [f"work pool {wanted.pool} ({wanted.kind})"] if is_new else []
-    lines += [f"deployed  {wanted.flow}/{wanted.name}", f"worker    prefect worker start --pool {wanted.pool}"]
+    lines += [f"deployed  {made.full_name}", f"worker    prefect worker start --pool {wanted.pool}"]
     own.emit(document, "\n".join(lines))

@@ -54,13 +54,23 @@ class Schedule:
             ) from None
 
 
-def deployment(flow: str, preset: str, parameters: dict[str, Any], schedule: Schedule, **more: Any) -> RunnerDeployment:
+def deployment(
+    flow: str, preset: str, parameters: dict[str, Any], schedule: Schedule, *, name: str = "", **more: Any
+) -> RunnerDeployment:
     """Return a deployment of a flow for a preset: one run at a time, of those that wait only the newest works.
 
     Its entry point is a module, so it runs wherever faceloom is installed.
+
+    Args:
+        flow: retrain or pipeline.
+        preset: what its tag and its description say.
+        parameters: of the flow.
+        schedule: when it runs.
+        name: of the deployment; empty is the preset's.
+        more: what else Prefect's `to_deployment` takes.
     """
     found = FLOWS[flow].to_deployment(
-        name=preset,
+        name=name or preset,
         parameters=parameters,
         tags=["faceloom", preset],
         description=f"{flow} of the preset {preset}; see faceloom presets {preset}",

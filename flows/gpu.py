@@ -1,14 +1,16 @@
 """The GPU as one resource of a Prefect server: a slot of a global concurrency limit for every stage that needs it.
 
-Prefect takes the slot with a lease, renews it in a thread, and its server takes back the slots of leases that ran
-out: that is how the slot of a killed process comes free. What we add: the limit is made where it is missing, a
-server that is away when a stage ends does not fail the stage, and no slot is asked for by a stage outside Prefect.
+The slot is leased: who holds it renews the lease in a thread, and the server takes back the slots of leases that ran
+out, which is how the slot of a killed process comes free. Prefect's own `concurrency` gives up renewing after a few
+seconds without server, for good, and its wait ends with the first call that fails; a training outlives both.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import threading
+import time
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -16,18 +18,20 @@ import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.client.schemas.objects import ConcurrencyLeaseHolder
-from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
-from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectException
 from prefect.logging.loggers import get_logger
 from prefect.runtime import task_run
 
+from flows.settings import seconds_of_environment
 from gan_core.errors import ConfigError, StageFailed
 
-TAG = "gpu"
-# Prefect renews after three quarters, so the last quarter, 75 s, is what a server may be away without the slot going
-# to somebody else. It is also the longest that the slot of a killed process stays taken.
+# The longest that the slot of a killed process stays taken. Renewed after each quarter, so that the server may be away
+# for three of them without the slot going to somebody else.
 LEASE_SECONDS = 300.0
+_LEAST_LEASE_SECONDS = 60.0  # Prefect's own
+_RENEWALS = 4
+_ASK_EVERY_SECONDS = 2.0
+_WITHOUT_SERVER_SECONDS = 600.0
 
 
 def limit_name() -> str:
@@ -45,6 +49,15 @@ def slots() -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1000):
         raise ConfigError(f"FACELOOM_GPU_SLOTS must be a whole number in [1, 1000], got '{text}'")
     return int(text)
+
+
+def lease_seconds() -> float:
+    """Return for how long a slot is leased: FACELOOM_GPU_LEASE_SECONDS, in [60, 86400], or LEASE_SECONDS.
+
+    Raises:
+        ConfigError: it is no such number.
+    """
+    return seconds_of_environment("FACELOOM_GPU_LEASE_SECONDS", LEASE_SECONDS, _LEAST_LEASE_SECONDS)
 
 
 def ensure_limit(client: SyncPrefectClient) -> str:
@@ -75,39 +88,103 @@ def holding_gpu(stage: str) -> Iterator[None]:
         stage: what messages call the stage.
 
     Raises:
-        ConfigError: FACELOOM_GPU_SLOTS is no number of slots.
-        StageFailed: the server could not be asked; worth a retry.
+        ConfigError: FACELOOM_GPU_SLOTS or FACELOOM_GPU_LEASE_SECONDS is no such number.
+        StageFailed: the server could not be asked for ten minutes; worth a retry.
     """
-    with contextlib.ExitStack() as stack:
+    with get_client(sync_client=True) as client:
+        slot = _Slot(client, lease_seconds(), _holder())
+        slot.take(stage)
+        ended = threading.Event()
+        renewing = threading.Thread(target=slot.keep, args=(ended,), name="faceloom-gpu-lease", daemon=True)
+        renewing.start()
         try:
-            with get_client(sync_client=True) as client:
-                name = ensure_limit(client)
-            slot = concurrency(
-                name,
-                lease_duration=LEASE_SECONDS,
-                strict=True,
-                holder=_holder(),
-                # A training is worth more than the promise that nobody else has the GPU meanwhile.
-                raise_on_lease_renewal_failure=False,
-            )
-            slot.__enter__()
-        except (httpx.HTTPError, PrefectException, ConcurrencySlotAcquisitionError) as error:
-            raise StageFailed(f"{stage} could not ask Prefect's server for the GPU ({error}); try again") from error
-        stack.callback(_give_back, slot, stage)
-        yield
+            yield
+        finally:
+            ended.set()
+            slot.give_back(stage)
 
 
-def _give_back(slot: contextlib.AbstractContextManager[None], stage: str) -> None:
-    """Give the slot back; where the server is away, it takes the slot back itself once the lease has run out."""
-    try:
-        slot.__exit__(None, None, None)
-    except Exception as error:
-        get_logger("faceloom.gpu").warning(
-            "%s: the slot of the GPU could not be given back (%s); the server frees it within %g s",
-            stage,
-            error,
-            LEASE_SECONDS,
-        )
+class _Slot:
+    """A slot that is taken, renewed and given back, by two threads. A server that is away is asked again later."""
+
+    def __init__(self, client: SyncPrefectClient, seconds: float, holder: ConcurrencyLeaseHolder | None) -> None:
+        self._client, self._seconds, self._holder = client, seconds, holder
+        self._lease: UUID | None = None
+        self._one_by_one = threading.Lock()
+
+    def take(self, stage: str) -> None:
+        """Wait until the slot is taken."""
+        answered = time.monotonic()
+        while True:
+            try:
+                if self._try():
+                    return
+                answered = time.monotonic()
+            except (httpx.HTTPError, PrefectException) as error:
+                if _is_mistake(error) or time.monotonic() - answered > _WITHOUT_SERVER_SECONDS:
+                    raise StageFailed(
+                        f"{stage} could not ask Prefect's server for the GPU ({error}); try again"
+                    ) from error
+            time.sleep(_ASK_EVERY_SECONDS)
+
+    def keep(self, ended: threading.Event) -> None:
+        """Renew the lease until the event. One that ran out while the server was away is taken anew when it is free."""
+        wait, logger = self._seconds / _RENEWALS, get_logger("faceloom.gpu")
+        while not ended.wait(wait):
+            try:
+                with self._one_by_one:
+                    is_kept = not ended.is_set() and self._renewed()
+                wait = self._seconds / _RENEWALS
+                if not is_kept and not ended.is_set():
+                    # A training is worth more than the promise that nobody else has the GPU meanwhile.
+                    logger.warning("the slot of the GPU went to another; this stage goes on without")
+            except (httpx.HTTPError, PrefectException) as error:
+                logger.info("the slot of the GPU could not be renewed yet (%s)", error)
+                wait = _ASK_EVERY_SECONDS
+
+    def give_back(self, stage: str) -> None:
+        """Give the slot back; where the server is away, it takes the slot back itself once the lease has run out."""
+        with self._one_by_one:
+            try:
+                if self._lease is not None:
+                    self._client.release_concurrency_slots_with_lease(self._lease)
+            except Exception as error:
+                get_logger("faceloom.gpu").warning(
+                    "%s: the slot of the GPU could not be given back (%s); the server frees it within %g s",
+                    stage,
+                    error,
+                    self._seconds,
+                )
+
+    def _try(self) -> bool:
+        """Take a slot if one is free; False where none is."""
+        name = ensure_limit(self._client)
+        try:
+            answer = self._client.increment_concurrency_slots_with_lease(
+                [name], 1, "concurrency", self._seconds, self._holder
+            ).json()
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == httpx.codes.LOCKED:
+                return False
+            raise
+        self._lease = UUID(answer["lease_id"])
+        return bool(answer["limits"])  # none where somebody has deleted the limit meanwhile
+
+    def _renewed(self) -> bool:
+        if self._lease is not None:
+            try:
+                self._client.renew_concurrency_lease(self._lease, self._seconds)
+                return True
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code not in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
+                    raise
+                self._lease = None
+        return self._try()
+
+
+def _is_mistake(error: Exception) -> bool:
+    """Whether the server answered that it will never do that."""
+    return isinstance(error, httpx.HTTPStatusError) and 400 <= error.response.status_code < 429
 
 
 def _holder() -> ConcurrencyLeaseHolder | None:

@@ -34,9 +34,11 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 from prefect.exceptions import PrefectException
 from prefect.logging.loggers import get_logger
+from prefect.runtime import flow_run
 from prefect.states import AwaitingRetry, Crashed
 
 from flows.heartbeat import feel
+from flows.process_identity import is_gone, sign
 
 FLOWS = ("faceloom", "pipeline", "retrain", "janitor")
 AGAIN_AT_MOST = 3
@@ -67,7 +69,8 @@ class _Suspect:
 class Janitor:
     """Looks at the flow runs of faceloom. A run is lost once two looks, long enough apart, saw the same last sign.
 
-    The second look makes it safe: after a server was away, or a clock was set, the last signs look old as well.
+    It is lost at once where its process was one of this machine and is not there. Else the second look makes it safe:
+    after a server was away, or a clock was set, the last signs look old as well.
 
     Args:
         pending_seconds: how long a run may wait for its process.
@@ -84,7 +87,7 @@ class Janitor:
         """
         with get_client(sync_client=True) as client:
             lost = list(self._lost(client))
-            actions = [_mark_lost(client, run, sign) for run, sign in lost]
+            actions = [_mark_lost(client, run, last) for run, last in lost if _as_it_was(client, run)]
             return [*actions, *(_again(client, run) for run in _crashed(client) if _may_start_again(client, run))]
 
     @property
@@ -96,16 +99,19 @@ class Janitor:
     def _lost(self, client: SyncPrefectClient) -> Iterator[tuple[FlowRun, datetime.datetime]]:
         before, self._suspects = self._suspects, {}
         for run in _runs(client, StateType.RUNNING, StateType.PENDING):
-            sign, patience, wait = self._judge(client, run)
-            if (datetime.datetime.now(datetime.UTC) - sign).total_seconds() < patience:
+            if run.state and run.state.type == StateType.RUNNING and is_gone(run):
+                yield run, feel(client, run).last
+                continue
+            last, patience, wait = self._judge(client, run)
+            if (datetime.datetime.now(datetime.UTC) - last).total_seconds() < patience:
                 continue
             suspect = before.get(run.id)
-            if suspect is None or suspect.sign != sign:
-                self._suspects[run.id] = _Suspect(sign, time.monotonic(), wait)
+            if suspect is None or suspect.sign != last:
+                self._suspects[run.id] = _Suspect(last, time.monotonic(), wait)
             elif time.monotonic() - suspect.since < suspect.wait_seconds:
                 self._suspects[run.id] = suspect
             else:
-                yield run, sign
+                yield run, last
 
     def _judge(self, client: SyncPrefectClient, run: FlowRun) -> tuple[datetime.datetime, float, float]:
         """Return the last sign of a run, how long it may be ago, and how long to wait for another."""
@@ -152,10 +158,14 @@ def look_twice(pending_seconds: float = PENDING_SECONDS) -> list[Action]:
 
 
 def look_in_background() -> None:
-    """Look twice in a thread that ends with the process: what each flow does at its start."""
+    """Sign the flow run and look twice, in a thread that ends with the process: what each flow does at its start."""
+    own = flow_run.id
 
     def work() -> None:
         with contextlib.suppress(httpx.HTTPError, PrefectException):
+            if own:
+                with get_client(sync_client=True) as client:
+                    sign(client, client.read_flow_run(UUID(own)))
             for action in look_twice():
                 get_logger("faceloom.janitor").warning("%s: %s", action.run, action.text)
 
@@ -185,6 +195,12 @@ def _runs(client: SyncPrefectClient, *types: StateType, **more: object) -> list[
         found += page
         if len(page) < 200:
             return found
+
+
+def _as_it_was(client: SyncPrefectClient, run: FlowRun) -> bool:
+    """Whether nothing has happened since the run was read: one that ended meanwhile has no process either."""
+    found = client.read_flow_run(run.id)
+    return (found.state_type, found.run_count) == (run.state_type, run.run_count)
 
 
 def _mark_lost(client: SyncPrefectClient, run: FlowRun, sign: datetime.datetime) -> Action:

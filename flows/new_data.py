@@ -44,5 +44,6 @@ def watch(order: Order, deployment_id: UUID, poll_seconds: float, ended: threadi
 
 def _is_settled(order: Order, fingerprint: str, poll_seconds: float, ended: threading.Event) -> bool:
     """Return whether the source is the same after a wait: pictures that are still being copied start nothing."""
-    ended.wait(min(poll_seconds, 10.0))
+    if ended.wait(min(poll_seconds, 10.0)):
+        return False
     return look(order.config.data, local_root(order.data_root)).summary.fingerprint == fingerprint

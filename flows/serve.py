@@ -61,7 +61,10 @@ def serve(own: Terminal, preset: str, order: Order, wanted: Wanted) -> None:
 def _server(order: Order, wanted: Wanted) -> Iterator[str]:
     """Yield the address of the user's server, or of one with a UI for as long as this lasts."""
     if url := os.environ.get("PREFECT_API_URL"):
-        yield url
+        from flows.janitor import janitor_thread
+
+        with janitor_thread():  # servers of faceloom have their own
+            yield url
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server: connections of the last one linger
@@ -84,7 +87,6 @@ def _run(own: Terminal, preset: str, order: Order, wanted: Wanted, source: str) 
     from prefect.runner import Runner
 
     from flows.deployments import Schedule, deployment
-    from flows.janitor import janitor_thread
 
     asked: dict[str, Any] = {
         "preset": preset,
@@ -95,19 +97,21 @@ def _run(own: Terminal, preset: str, order: Order, wanted: Wanted, source: str) 
     every = timedelta(seconds=wanted.every_seconds) if wanted.every_seconds else None
     schedule = Schedule(wanted.cron, wanted.timezone, every)
     runner = Runner(name=f"faceloom serve {preset}", limit=1, pause_on_shutdown=False)
-    deployment_id = runner.add_deployment(deployment(wanted.flow, order.config.preset, asked, schedule))
+    # Not the name that `faceloom deploy` gives: on a team's server, one would replace the other.
+    name = f"{order.config.preset}-serve"
+    made = deployment(wanted.flow, order.config.preset, asked, schedule, name=name)
+    deployment_id = runner.add_deployment(made)
     own.emit(
-        {"deployment": f"{wanted.flow}/{order.config.preset}", "id": str(deployment_id)},
-        f"serving {wanted.flow}/{order.config.preset}; runs by hand: the UI, or faceloom retrain",
+        {"deployment": made.full_name, "id": str(deployment_id)},
+        f"serving {made.full_name}; runs by hand: the UI, or faceloom retrain",
     )
     ended = threading.Event()
-    with janitor_thread():
-        if wanted.poll_seconds:
-            from flows.new_data import watch
+    if wanted.poll_seconds:
+        from flows.new_data import watch
 
-            arguments = (order, deployment_id, wanted.poll_seconds, ended)
-            threading.Thread(target=watch, args=arguments, name="faceloom-new-data", daemon=True).start()
-        try:
-            asyncio.run(runner.start())
-        finally:
-            ended.set()
+        arguments = (order, deployment_id, wanted.poll_seconds, ended)
+        threading.Thread(target=watch, args=arguments, name="faceloom-new-data", daemon=True).start()
+    try:
+        asyncio.run(runner.start())
+    finally:
+        ended.set()

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from flows.output import new_log
 from flows.server_process import run_as_child
+from flows.settings import seconds_of_environment
 from flows.shared_server import shared_server
 from gan_core.errors import ConfigError, StageFailed
 from gan_core.spawning import lean_start
@@ -120,14 +121,7 @@ def linger_seconds() -> float:
     Raises:
         ConfigError: it is no such number.
     """
-    text = os.environ.get("FACELOOM_SERVER_LINGER_SECONDS") or str(LINGER_SECONDS)
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= 86_400:
-        raise ConfigError(f"FACELOOM_SERVER_LINGER_SECONDS must be a number in [0, 86400], got '{text}'")
-    return seconds
+    return seconds_of_environment("FACELOOM_SERVER_LINGER_SECONDS", LINGER_SECONDS, 0.0)
 
 
 def drain() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -48,8 +49,8 @@ def server_environment(environment: Mapping[str, str], *, full: bool) -> dict[st
     return {name: value for name, value in wanted.items() if name not in environment}
 
 
-def run_server(host: str, port: int) -> None:
-    """Be a Prefect server until SIGTERM.
+def run_server(host: str, port: int, *, full: bool) -> None:
+    """Be a Prefect server until SIGTERM; a full one has a janitor.
 
     Raises:
         SystemExit: it could not start; why is printed.
@@ -58,10 +59,20 @@ def run_server(host: str, port: int) -> None:
     import uvicorn
 
     try:
-        uvicorn.run(APP, factory=True, host=host, port=port, log_level="error", lifespan="on", timeout_keep_alive=30)
+        with _janitor(host, port) if full else contextlib.nullcontext():
+            uvicorn.run(
+                APP, factory=True, host=host, port=port, log_level="error", lifespan="on", timeout_keep_alive=30
+            )
     except Exception:
         traceback.print_exc()  # here into the log; let out, it would be printed on the terminal
         sys.exit(1)
+
+
+def _janitor(host: str, port: int) -> contextlib.AbstractContextManager[None]:
+    os.environ["PREFECT_API_URL"] = f"http://{host}:{port}/api"  # before Prefect is imported
+    from flows.janitor import janitor_thread
+
+    return janitor_thread()
 
 
 def run_as_child(host: str, port: int, log: Path, stop_seconds: float, full: bool) -> None:
@@ -69,9 +80,10 @@ def run_as_child(host: str, port: int, log: Path, stop_seconds: float, full: boo
     detach(stop_seconds)
     os.environ.update(server_environment(os.environ, full=full))
     with redirected(log):
-        run_server(host, port)
+        run_server(host, port, full=full)
 
 
 if __name__ == "__main__":
-    os.environ.update(server_environment(os.environ, full="--full" in sys.argv))
-    run_server(sys.argv[1], int(sys.argv[2]))
+    is_full = "--full" in sys.argv
+    os.environ.update(server_environment(os.environ, full=is_full))
+    run_server(sys.argv[1], int(sys.argv[2]), full=is_full)

@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from gan_core.errors import ConfigError
+
 DEFAULTS: Mapping[str, str] = {
     # 10 to 30 s on two cores; Prefect's own 20 s would be too short.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
@@ -43,6 +45,22 @@ def prefect_environment(data_root: Path, environment: Mapping[str, str]) -> dict
 def set_up_prefect(data_root: Path) -> None:
     """Add what `prefect_environment` says to this process's environment, and so to its children's."""
     os.environ.update(prefect_environment(data_root, os.environ))
+
+
+def seconds_of_environment(name: str, otherwise: float, least: float) -> float:
+    """Return the seconds that an environment variable says, in [least, 86400], or what holds without it.
+
+    Raises:
+        ConfigError: it is no such number.
+    """
+    text = os.environ.get(name) or str(otherwise)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not least <= seconds <= 86_400:
+        raise ConfigError(f"{name} must be a number in [{least:g}, 86400], got '{text}'")
+    return seconds
 
 
 def quiet_run_logs() -> None:

@@ -151,7 +151,7 @@ def main() -> None:
     """Be the server: FOLDER PORT LINGER_SECONDS DESCRIPTOR."""
     folder, port, linger, alive = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
     threading.Thread(target=_end_when_idle, args=(folder, linger, alive), daemon=True, name="idle-watch").start()
-    run_server("127.0.0.1", port)
+    run_server("127.0.0.1", port, full=False)
 
 
 if __name__ == "__main__":

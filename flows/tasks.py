@@ -21,7 +21,7 @@ from prefect.tasks import exponential_backoff
 from flows.children import run_in_child
 from flows.console import Display, Silence, finished_text, shown
 from flows.gate_stages import GATE_STAGES
-from flows.gpu import TAG, holding_gpu
+from flows.gpu import holding_gpu
 from flows.output import new_log
 from flows.policy import DAY, HOUR, MINUTE, RETRY_JITTER, worth_a_retry
 from flows.stages import STAGES, Order, StageResult, folder_of
@@ -58,7 +58,6 @@ _COMMON: dict[str, Any] = {
     retries=2,
     retry_delay_seconds=exponential_backoff(5),
     timeout_seconds=6 * HOUR,
-    tags=["cpu"],
     **_COMMON,
 )
 def ingest(order: Order) -> StageResult:
@@ -70,7 +69,6 @@ def ingest(order: Order) -> StageResult:
     retries=2,
     retry_delay_seconds=exponential_backoff(10),
     timeout_seconds=DAY,
-    tags=["cpu"],
     **_COMMON,
 )
 def prepare(order: Order) -> StageResult:
@@ -82,43 +80,39 @@ def prepare(order: Order) -> StageResult:
     retries=5,
     retry_delay_seconds=exponential_backoff(10),
     timeout_seconds=7 * DAY,
-    tags=["gpu"],
     **_COMMON,
 )
 def train(order: Order) -> StageResult:
     """Train; a retry goes on from the newest checkpoint. Half an hour without a log line is a hang."""
-    return perform("train", order, stall_seconds=30 * MINUTE)
+    return perform("train", order, gpu=True, stall_seconds=30 * MINUTE)
 
 
 @task(
     retries=2,
     retry_delay_seconds=exponential_backoff(5),
     timeout_seconds=6 * HOUR,
-    tags=["gpu"],
     **_COMMON,
 )
 def sample(order: Order) -> StageResult:
     """Write pictures from the trained generator."""
-    return perform("sample", order)
+    return perform("sample", order, gpu=True)
 
 
 @task(
     retries=2,
     retry_delay_seconds=exponential_backoff(5),
     timeout_seconds=6 * HOUR,
-    tags=["gpu"],
     **_COMMON,
 )
 def evaluate(order: Order) -> StageResult:
     """Measure the trained generator."""
-    return perform("evaluate", order)
+    return perform("evaluate", order, gpu=True)
 
 
 @task(
     retries=1,
     retry_delay_seconds=exponential_backoff(5),
     timeout_seconds=HOUR,
-    tags=["cpu"],
     **_COMMON,
 )
 def report(order: Order) -> StageResult:
@@ -130,28 +124,34 @@ def report(order: Order) -> StageResult:
     retries=2,
     retry_delay_seconds=exponential_backoff(5),
     timeout_seconds=6 * HOUR,
-    tags=["gpu"],
     **_COMMON,
 )
 def judge(order: Order) -> StageResult:
     """Measure candidate and blessed model under one protocol, and decide."""
-    return perform("judge", order)
+    return perform("judge", order, gpu=True)
 
 
 @task(
     retries=2,
     retry_delay_seconds=exponential_backoff(5),
     timeout_seconds=HOUR,
-    tags=["gpu"],
     **_COMMON,
 )
 def promote(order: Order) -> StageResult:
     """Register the candidate, and bless it if the gate says so."""
-    return perform("promote", order)
+    return perform("promote", order, gpu=True)
 
 
-def perform(name: str, order: Order, *, stall_seconds: float | None = None) -> StageResult:
-    """Run the stage `name` in a child process, and tell the terminal, Prefect's log and its UI about it."""
+def perform(name: str, order: Order, *, gpu: bool = False, stall_seconds: float | None = None) -> StageResult:
+    """Run the stage `name` in a child process, and tell the terminal, Prefect's log and its UI about it.
+
+    Args:
+        name: of the stage.
+        order: what it is told.
+        gpu: whether it takes the slot of the GPU. No tag of Prefect's: for each it asks the server, which after a long
+            stage took 2 s, and failed the task where the server was away.
+        stall_seconds: see `run_in_child`.
+    """
     view, logger = VIEW.get(View()), get_run_logger()
     display = view.display
     bar = ProgressArtifact(name, logger)
@@ -165,7 +165,7 @@ def perform(name: str, order: Order, *, stall_seconds: float | None = None) -> S
     display.started(name, shown(folder_of(order, name)), attempt)
     log = None if view.verbose else new_log(order.data_root, name)
     try:
-        with holding_gpu(name) if TAG in (task_run.tags or ()) else contextlib.nullcontext():
+        with holding_gpu(name) if gpu else contextlib.nullcontext():
             result = run_in_child(
                 name,
                 STAGES.get(name) or GATE_STAGES[name],

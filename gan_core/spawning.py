@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -30,6 +32,18 @@ def lean_start() -> Iterator[None]:
                 yield
         finally:
             sys.modules["__main__"] = program
+
+
+def end_with_parent() -> None:
+    """Let this process, which multiprocessing started, end at once when its parent has died: nobody waits for it."""
+
+    def follow() -> None:
+        parent = multiprocessing.parent_process()
+        assert parent is not None, "this process was started by multiprocessing"
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, name="parent-watch", daemon=True).start()
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from beam_jobs.sources.portrait.accessories import FACIAL_HAIR
 from beam_jobs.sources.portrait.hair_styles import FRINGED_STYLES
 from beam_jobs.sources.portrait.traits import Traits
 from beam_jobs.sources.portraits import Landmarks, draw_portrait
+from gan_core.spawning import end_with_parent
 
 PORTRAITS_VERSION = 1
 """Part of the data set's digest: bumped when the same (seed, index) would give other pixels or other text."""
@@ -178,12 +179,13 @@ def _mapper(processes: int) -> Iterator[_Mapper]:
         return
     # `spawn`, never `fork`: the caller may hold the threads of TensorFlow, Beam or Prefect.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_keep_freed_memory) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_start_drawing) as pool:
         yield lambda function, indices: pool.map(function, indices, chunksize=25)
 
 
-def _keep_freed_memory() -> None:
-    """Free one large block, so that glibc keeps each picture's memory for the next: a tenth of the time."""
+def _start_drawing() -> None:
+    """End with the launcher; free one large block, so that glibc keeps each picture's memory: a tenth of the time."""
+    end_with_parent()
     np.empty(24 << 20, np.uint8)
 
 

@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -113,11 +115,78 @@ def test_a_lease_that_is_lost_does_not_fail_what_was_trained(own_prefect: tuple[
     with gpu.holding_gpu("train"):
 
         def taken_back() -> bool:
-            let_leases_run_out(own_prefect[1])  # again, as its holder renews it once more at its start
+            let_leases_run_out(own_prefect[1])  # again, should its holder have renewed it
             return bool(limit(url)["active_slots"] == 0)
 
         until(taken_back)
     assert limit(url)["active_slots"] == 0
+
+
+class Flaky:
+    """Stands in for a client whose server misbehaves: `answers` are statuses, or 0 for none at all."""
+
+    def __init__(self, *answers: int) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    def read_global_concurrency_limit_by_name(self, name: str) -> None:
+        """There is one."""
+
+    def increment_concurrency_slots_with_lease(self, *_: object) -> httpx.Response:
+        """Give a lease."""
+        return self._answer("take", {"lease_id": str(uuid4()), "limits": [{}]})
+
+    def renew_concurrency_lease(self, *_: object) -> httpx.Response:
+        """Renew it."""
+        return self._answer("renew", None)
+
+    def release_concurrency_slots_with_lease(self, *_: object) -> httpx.Response:
+        """Take it back."""
+        return self._answer("give back", None)
+
+    def _answer(self, what: str, body: object) -> httpx.Response:
+        self.asked.append(what)
+        status = self.answers.pop(0) if self.answers else 200
+        request = httpx.Request("POST", "http://server")
+        if status == 0:
+            raise httpx.ConnectError("away", request=request)
+        response = httpx.Response(status, json=body, request=request)
+        return response.raise_for_status()
+
+
+def slot_of(client: Flaky, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a slot that does not wait."""
+    monkeypatch.setattr(gpu, "_ASK_EVERY_SECONDS", 0.0)
+    return gpu._Slot(client, 0.01, None)  # type: ignore[arg-type]
+
+
+def test_a_server_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting for the slot outlives a server that does not answer and one that starts; then it is taken."""
+    client = Flaky(0, 503, 423, 0, 200)
+    slot_of(client, monkeypatch).take("train")
+    assert client.asked == ["take"] * 5
+
+
+def test_renewing_never_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that fail are made again; a lease that ran out is taken anew once the slot is free."""
+    client = Flaky(200, 200, 0, 0, 500, 200, 410, 423, 423, 200, 200)
+    slot, ended = slot_of(client, monkeypatch), threading.Event()
+    slot.take("train")
+    thread = threading.Thread(target=slot.keep, args=(ended,))
+    thread.start()
+    until(lambda: len(client.asked) >= 11)
+    ended.set()
+    thread.join()
+    slot.give_back("train")
+    assert client.asked[:11] == ["take", *["renew"] * 6, "take", "take", "take", "renew"]
+    assert client.asked[-1] == "give back"
+
+
+def test_what_a_server_refuses_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login that is wrong stays wrong."""
+    client = Flaky(401)
+    with pytest.raises(StageFailed, match="401 Unauthorized"):
+        slot_of(client, monkeypatch).take("train")
 
 
 @pytest.mark.parametrize("text", ["0", "many", "-1", "1001", "1.5"])
@@ -129,8 +198,9 @@ def test_slots_must_be_a_number(text: str, monkeypatch: pytest.MonkeyPatch) -> N
     assert str(caught.value) == f"FACELOOM_GPU_SLOTS must be a whole number in [1, 1000], got '{text}'"
 
 
-def test_a_server_that_is_away_is_worth_a_retry() -> None:
-    """Without a server nobody can say whether the GPU is free."""
+def test_a_server_that_is_away_is_worth_a_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a server nobody can say whether the GPU is free; it is asked for ten minutes."""
+    monkeypatch.setattr(gpu, "_WITHOUT_SERVER_SECONDS", 0.0)
     with (
         temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}),
         pytest.raises(StageFailed, match="train could not ask Prefect's server for the GPU"),

@@ -14,11 +14,12 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.sorting import TaskRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Crashed, Pending, Running
+from prefect.states import Completed, Crashed, Pending, Running
 
 from flows import heartbeat, janitor
 from flows.heartbeat import Pulse
 from flows.janitor import Action, Janitor
+from flows.process_identity import identity_of
 from tests.flows.test_children import until
 
 _FLOW = """
@@ -136,6 +137,36 @@ def test_who_gives_a_sign_between_two_looks_lives(client: SyncPrefectClient, mon
     assert state_of(client, run).type.value == "RUNNING"
     assert [type(action) for action in own.look()] == [Action, Action]
     assert state_of(client, run).name == "AwaitingRetry"
+
+
+@pytest.mark.parametrize(
+    ("identity", "count", "lost"),
+    [
+        ("{place}/{dead}/1", 1, True),
+        ("{place}/{own}/1", 1, True),  # the number is in use again
+        ("{own_identity}", 1, False),
+        ("another-boot/4026531836/{dead}/1", 1, False),
+        ("{place}/{dead}/1", 0, False),  # that was an earlier try
+    ],
+)
+def test_a_process_of_this_machine_that_is_gone_is_lost_at_once(
+    identity: str, count: int, lost: bool, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One look is enough where boot, number and start of the process are known; otherwise beats are waited for."""
+    monkeypatch.setattr(heartbeat, "_PREFECTS_OWN_SECONDS", 600.0)
+    monkeypatch.setattr(heartbeat, "_LEAST_SECONDS", 600.0)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    own = identity_of(os.getpid())
+    facts = {"place": own.rsplit("/", 2)[0], "dead": ended.pid, "own": os.getpid(), "own_identity": own}
+    run = deployed(client, Running())
+    client.set_flow_run_state(run, Running(), force=True)
+    run_count = client.read_flow_run(run).run_count
+    labels = {"faceloom.process": identity.format(**facts), "faceloom.run_count": run_count if count else -1}
+    client.update_flow_run_labels(run, labels)
+    marked = [action.text for action in Janitor().look() if "its process, its worker" in action.text]
+    assert len(marked) == lost
+    client.set_flow_run_state(run, Completed(), force=True)
 
 
 def test_patience_follows_the_beats() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from prefect import Task, flow
 from prefect.cache_policies import NO_CACHE
 
-from flows import stages, tasks
+from flows import gate_stages, stages, tasks
 from flows.parameters import ASKED
 from flows.pipeline import pipeline
 from flows.policy import DAY, HOUR, worth_a_retry
@@ -17,7 +19,7 @@ from flows.stages import Order, StageResult, source_of
 from gan_core import errors
 from gan_core.config import load_config
 from gan_core.errors import FaceloomError, StageFailed
-from tests.flows.fake_stages import FAKES, NAMES, behave, calls
+from tests.flows.fake_stages import FAKES, GATE_FAKES, GATE_NAMES, NAMES, behave, calls
 from tests.flows.test_children import alive, pid_in, until
 
 # Prefect's timeouts use SIGALRM, which is pytest-timeout's as well.
@@ -30,6 +32,8 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in NAMES:
         monkeypatch.setitem(stages.STAGES, name, FAKES[name])
         monkeypatch.setattr(tasks, name, getattr(tasks, name).with_options(retry_delay_seconds=0))
+    for name in GATE_NAMES:
+        monkeypatch.setitem(gate_stages.GATE_STAGES, name, GATE_FAKES[name])
 
 
 def run(root: Path) -> list[StageResult]:
@@ -127,21 +131,44 @@ def test_a_hanging_stage_is_stopped_at_its_timeout(tmp_path: Path, monkeypatch: 
     until(lambda: not alive(pid_in(tmp_path / "train.grandchild")))
 
 
+def test_who_holds_the_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only stages that compute on it; the others do not wait for it."""
+    held: list[str] = []
+
+    @contextlib.contextmanager
+    def holding(stage: str) -> Iterator[None]:
+        held.append(stage)
+        yield
+
+    monkeypatch.setattr(tasks, "holding_gpu", holding)
+    order = Order(config=load_config("smoke"), data_root=tmp_path)
+
+    @flow
+    def all_stages() -> None:
+        for name in (*NAMES, *GATE_NAMES):
+            getattr(tasks, name)(order)
+
+    all_stages()
+    assert held == ["train", "sample", "evaluate", "judge", "promote"]
+
+
 @pytest.mark.parametrize(
-    ("name", "retries", "timeout_seconds", "tag"),
+    ("name", "retries", "timeout_seconds"),
     [
-        ("ingest", 2, 6 * HOUR, "cpu"),
-        ("prepare", 2, DAY, "cpu"),
-        ("train", 5, 7 * DAY, "gpu"),
-        ("sample", 2, 6 * HOUR, "gpu"),
-        ("evaluate", 2, 6 * HOUR, "gpu"),
-        ("report", 1, HOUR, "cpu"),
+        ("ingest", 2, 6 * HOUR),
+        ("prepare", 2, DAY),
+        ("train", 5, 7 * DAY),
+        ("sample", 2, 6 * HOUR),
+        ("evaluate", 2, 6 * HOUR),
+        ("report", 1, HOUR),
+        ("judge", 2, 6 * HOUR),
+        ("promote", 2, HOUR),
     ],
 )
-def test_the_policy_of_each_task(name: str, retries: int, timeout_seconds: int, tag: str) -> None:
-    """Retries, timeout and tag of each task; none is cached or persisted by Prefect."""
+def test_the_policy_of_each_task(name: str, retries: int, timeout_seconds: int) -> None:
+    """Retries and timeout of each task; none is cached or persisted by Prefect, or has a tag that it asks about."""
     task: Task[Any, Any] = getattr(tasks, name)
-    assert (task.retries, task.timeout_seconds, task.tags) == (retries, timeout_seconds, {tag})
+    assert (task.retries, task.timeout_seconds, task.tags) == (retries, timeout_seconds, set())
     assert (task.cache_policy, task.persist_result, task.retry_condition_fn) == (
         NO_CACHE,
         False,
