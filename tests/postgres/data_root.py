@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class DataRoot:
         spans = sorted(self._spans())
         return [
             f"{before} and {after}"
-            for (_, end, before), (start, _, after) in zip(spans, spans[1:], strict=False)
+            for (_, end, before), (start, _, after) in pairwise(spans)
             if start + _ROUNDED_SECONDS < end
         ]
 

@@ -27,13 +27,13 @@ unix_socket_directories = ''
 
 @dataclass
 class Database:
-    """A cluster of PostgreSQL with one database, `prefect`, of the user `prefect`, as deploy/compose.yaml has it.
+    """A cluster of PostgreSQL with a database `prefect`, whose owner `prefect` has no other rights.
 
     Attributes:
-        binaries: the folder of initdb, postgres and pg_isready.
+        binaries: the folder of initdb, postgres, psql and pg_isready.
         folder: gets data and log; belongs to `OWNER` where root runs this, as PostgreSQL refuses root.
         port: of 127.0.0.1.
-        password: of the user; it goes through environments and files of mode 600 only.
+        password: of that owner and of the superuser; it goes through environments and files of mode 600 only.
     """
 
     binaries: Path
@@ -57,13 +57,17 @@ class Database:
         secret.write_text(self.password)
         if is_root:
             shutil.chown(secret, OWNER, OWNER)
-        self._run("initdb", "--username=prefect", "--auth=scram-sha-256", f"--pwfile={secret}", "--no-sync")
+        self._run("initdb", f"--username={OWNER}", "--auth=scram-sha-256", f"--pwfile={secret}", "--no-sync")
         secret.unlink()
         with (self._data / "postgresql.conf").open("a") as stream:
             stream.write(CONFIG.format(port=self.port))
         self.start()
-        host = ["--host=127.0.0.1", f"--port={self.port}", "--username=prefect"]
-        self._run("createdb", *host, "prefect", environment={"PGPASSWORD": self.password})
+        # By standard input: a command line can be read by everybody.
+        self._run(
+            "psql",
+            *("--host=127.0.0.1", f"--port={self.port}", f"--username={OWNER}", "--set=ON_ERROR_STOP=1", "postgres"),
+            text=f"CREATE ROLE prefect LOGIN PASSWORD '{self.password}';\nCREATE DATABASE prefect OWNER prefect;\n",
+        )
 
     def start(self) -> None:
         """Start PostgreSQL and wait until it takes connections."""
@@ -89,10 +93,10 @@ class Database:
     def _data(self) -> Path:
         return self.folder / "data"
 
-    def _run(self, program: str, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    def _run(self, program: str, *arguments: str, text: str = "") -> None:
         command = [*_as_owner(), str(self.binaries / program), *arguments]
-        env = {**os.environ, "PGDATA": str(self._data), **(environment or {})}
-        done = subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, check=False)
+        env = {**os.environ, "PGDATA": str(self._data), "PGPASSWORD": self.password}
+        done = subprocess.run(command, env=env, cwd="/", input=text, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{program} ended with status {done.returncode}: {done.stderr.strip()}")
 

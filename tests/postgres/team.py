@@ -19,7 +19,7 @@ from tests.postgres.processes import Service
 from tests.postgres.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
-POOL = "faceloom"  # as in flows/prefect.yaml, from which the janitor is deployed
+POOL = "faceloom"
 # Long enough that there is a middle: about half a minute of two cores each.
 TOTAL_IMAGES = 24_000
 SETTINGS = (f"train.total_kimg={TOTAL_IMAGES / 1000}", "train.checkpoint_every_kimg=1", "train.snapshot_every_kimg=2")
@@ -53,12 +53,10 @@ class Team:
         return done.stdout
 
     def deploy(self) -> None:
-        """Deploy the preset `smoke` twice, and the janitor."""
+        """Deploy the preset `smoke` twice."""
         for seed, (flow, _) in DEPLOYMENTS.items():
             sets = [word for text in (*SETTINGS, f"train.seed={seed}") for word in ("--set", text)]
             self.command("flows.cli", "deploy", "smoke", "--flow", flow, "--pool", POOL, *sets)
-        file = ["--prefect-file", "flows/prefect.yaml", "--name", "janitor"]
-        self.command("prefect", "--no-prompt", "deploy", *file)
 
     def begin(self, name: str) -> tuple[DataRoot, dict[int, str]]:
         """Start a run of each deployment in a data root of their own; return it, and seed -> id of the run."""
@@ -81,10 +79,6 @@ class Team:
         """Wait until a flow run has ended; return the type of its state."""
         return wait_for(f"the end of {run}", lambda: state if (state := self.api.state(run)) in ENDED else None)
 
-    def look_after(self) -> None:
-        """Let the janitor look once, on one of the workers."""
-        self.end(self.api.begin("janitor/janitor", {}))
-
     def start_server(self) -> None:
         """Start the server and wait until it answers."""
         self.server.start()
@@ -94,7 +88,8 @@ class Team:
         """Return all processes but PostgreSQL's, the server and the workers, with their command lines."""
         known = {self.server.pid, *(worker.pid for worker in self.workers.values())}
         found = processes.named(self.folder)
-        return {pid: line for pid, line in found.items() if pid not in known and "bin/postgres" not in line}
+        servers = ("bin/postgres", "flows.server_process")
+        return {pid: line for pid, line in found.items() if pid not in known and not any(s in line for s in servers)}
 
     def leaks(self) -> list[str]:
         """Return where a password can be read: in a log or in the command line of a process."""
@@ -129,7 +124,16 @@ def running_team(folder: Path, database: Database) -> Iterator[Team]:
         "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
         "PREFECT_WORKER_QUERY_SECONDS": "2",  # 10 are for calmer places than a test
     }
-    server = [sys.executable, "-m", "flows.server_process", "127.0.0.1", str(port), "--full"]
+    # The janitor in the server is to know of workers what it would know of other machines: heart-beats.
+    server = [
+        *processes.in_own_namespace(),
+        sys.executable,
+        "-m",
+        "flows.server_process",
+        "127.0.0.1",
+        str(port),
+        "--full",
+    ]
     worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process", "--limit", "1"]
     workers = {
         name: Service(

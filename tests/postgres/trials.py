@@ -54,10 +54,7 @@ def worker_killed(team: Team, wanted: DataRoot) -> str:
     require("train ended before the kill", data.stages(seed)["train"], 0)
     wait_for("the end of the training whose flow is gone", lambda: not processes.processes_of(runs[seed]))
     require("state after the kill", team.api.state(runs[seed]), "RUNNING")
-    looks = 0
-    while team.api.state(runs[seed]) == "RUNNING":
-        team.look_after()
-        looks += 1
+    wait_for("the janitor", lambda: team.api.state(runs[seed]) != "RUNNING")
     marked = time.monotonic() - begun
     wait_for("the other worker", lambda: team.worker_of(runs[seed]))
     require("worker that goes on", team.worker_of(runs[seed]) not in ("", victim), True)
@@ -71,8 +68,8 @@ def worker_killed(team: Team, wanted: DataRoot) -> str:
     require("images of both together", sum(shown), TOTAL_IMAGES)
     same(data, wanted)
     return (
-        f"{victim} and its flow killed after {images:,} images; marked as Crashed {marked:.0f} s later "
-        f"(look {looks} of the janitor), finished by the other worker: the same bytes"
+        f"{victim} and its flow killed after {images:,} images, marked as Crashed {marked:.0f} s later, "
+        "finished by the other worker: the same bytes"
     )
 
 
@@ -90,7 +87,7 @@ def server_killed(team: Team, wanted: DataRoot) -> str:
 
 
 def database_away(team: Team, wanted: DataRoot) -> str:
-    """PostgreSQL stopped and started again, twice: in the middle of a training, and while a flow says its last words."""
+    """PostgreSQL stopped and started again, twice: in the middle of a training, and at the last words of a flow."""
     data, runs = team.begin("database-away")
     seed = wait_for("the first training", lambda: first_training(data))[0]
     images = data.checkpoints(seed)
@@ -149,7 +146,7 @@ def same(data: DataRoot, wanted: DataRoot) -> None:
 
 
 def first_training(data: DataRoot) -> tuple[int] | None:
-    """Return the seed of a run that is in the middle of its training; None while there is none. A tuple, as 0 is false."""
+    """Return the seed of a run that is in the middle of its training, in a tuple, as 0 is false; else None."""
     return next(((seed,) for seed in DEPLOYMENTS if data.is_training(seed)), None)
 
 
