@@ -51,9 +51,8 @@ def worker_killed(team: Team, wanted: DataRoot) -> str:
     begun = time.monotonic()
     team.workers[victim].kill()
     processes.kill(processes.flow_processes_of(runs[seed]))
-    require("train ended before the kill", data.stages(seed)["train"], 0)
+    in_its_middle(data, seed)
     wait_for("the end of the training whose flow is gone", lambda: not processes.processes_of(runs[seed]))
-    require("state after the kill", team.api.state(runs[seed]), "RUNNING")
     wait_for("the janitor", lambda: team.api.state(runs[seed]) != "RUNNING")
     marked = time.monotonic() - begun
     wait_for("the other worker", lambda: team.worker_of(runs[seed]))
@@ -79,6 +78,7 @@ def server_killed(team: Team, wanted: DataRoot) -> str:
     seed = wait_for("the first training", lambda: first_training(data))[0]
     images, begun = data.checkpoints(seed), time.monotonic()
     team.server.kill()
+    in_its_middle(data, seed)
     team.start_server()
     away = time.monotonic() - begun
     completed(team, data, runs)
@@ -91,10 +91,15 @@ def database_away(team: Team, wanted: DataRoot) -> str:
     data, runs = team.begin("database-away")
     seed = wait_for("the first training", lambda: first_training(data))[0]
     images = data.checkpoints(seed)
-    without_database(team)
+    team.database.stop()
+    in_its_middle(data, seed)
+    time.sleep(DATABASE_AWAY_SECONDS)
+    team.database.start()
     wait_for("the end of its last stage", lambda: data.stages(seed)["report"])
     stopped = datetime.now(UTC)
-    without_database(team)
+    team.database.stop()
+    time.sleep(DATABASE_AWAY_SECONDS)
+    team.database.start()
     completed(team, data, runs)
     require("the run ended later than that", team.api.times(runs[seed])[1] > stopped, True)
     same(data, wanted)
@@ -104,11 +109,9 @@ def database_away(team: Team, wanted: DataRoot) -> str:
     )
 
 
-def without_database(team: Team) -> None:
-    """Stop PostgreSQL, and start it ten seconds later."""
-    team.database.stop()
-    time.sleep(DATABASE_AWAY_SECONDS)
-    team.database.start()
+def in_its_middle(data: DataRoot, seed: int) -> None:
+    """Require that a training that was disturbed just now had not ended."""
+    require("trainings that had ended before", data.stages(seed)["train"], 0)
 
 
 def nothing_left(team: Team) -> str:
