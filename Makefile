@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PRESET ?= quickstart
 READY := $(VENV)/.ready
 
-.PHONY: run test lint setup wheel-test flink-test storage-test parity browser-test reliability-test lock clean
+.PHONY: run test lint setup wheel-test flink-test postgres-test storage-test parity browser-test reliability-test lock clean
 
 run: $(READY)
 	$(BIN)/faceloom run $(PRESET)
@@ -50,6 +50,11 @@ flink-test: $(READY)
 # files, clocks that jump. About 40 minutes; a jumping clock needs libfaketime (apt-get install faketime), small disks root.
 reliability-test: $(READY)
 	FACELOOM_LONG_TESTS=1 $(BIN)/python -m pytest -v tests/reliability
+
+# A team's server with PostgreSQL and two workers, for real, of which parts are killed. Needs PostgreSQL (on Debian:
+# apt-get install postgresql); about 10 minutes. KEEP=1 keeps logs and data, ONLY="worker server database" chooses.
+postgres-test: $(READY)
+	$(BIN)/python -m tests.postgres.run $(if $(KEEP),--keep) $(if $(ONLY),--only $(ONLY))
 
 # Object storage against real servers, in an environment of its own: Moto's S3, and with Go (1.24 or newer) also Versity's
 # S3 gateway and an emulator of Google Cloud Storage. About 6 minutes.

@@ -69,7 +69,10 @@ def run_server(host: str, port: int, *, full: bool) -> None:
 
 
 def _janitor(host: str, port: int) -> contextlib.AbstractContextManager[None]:
-    os.environ["PREFECT_API_URL"] = f"http://{host}:{port}/api"  # before Prefect is imported
+    # Both before Prefect is imported. Without the login a server that asks for one would refuse its own janitor.
+    os.environ["PREFECT_API_URL"] = f"http://{host}:{port}/api"
+    if login := os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+        os.environ.setdefault("PREFECT_API_AUTH_STRING", login)
     from flows.janitor import janitor_thread
 
     return janitor_thread()

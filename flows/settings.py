@@ -21,6 +21,8 @@ DEFAULTS: Mapping[str, str] = {
     "PREFECT_LOGGING_COLORS": "false",
     # Prefect's own 180 s would let a dead flow run look alive for ten minutes; 30 is its least.
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    # A server that has lost PostgreSQL answers 500, which Prefect's clients do not try again as they do 503.
+    "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
     # faceloom's own manifests are the only cache.
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
 }

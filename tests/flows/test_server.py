@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import pytest
 
 from flows import server
 from flows.server import temporary_server
-from flows.server_process import server_environment
+from flows.server_process import run_server, server_environment
 from gan_core.errors import ConfigError, StageFailed
 from tests.flows.test_children import alive, until
 
@@ -109,3 +110,24 @@ def test_the_users_settings_of_a_server_stay() -> None:
     assert "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE" not in added
     assert added["PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED"] == "false"
     assert "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED" not in server_environment(mine, full=True)
+
+
+def test_the_janitor_of_a_server_with_a_login_logs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the server would refuse it at every look."""
+    import flows.janitor  # before the environment below is what Prefect reads
+
+    for name in ("PREFECT__SERVER_FINAL", "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
+        monkeypatch.setenv(name, "")  # so that it is restored
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "somebody:something")
+    began: list[tuple[str, str]] = []
+
+    @contextlib.contextmanager
+    def noted() -> Iterator[None]:
+        began.append((os.environ["PREFECT_API_URL"], os.environ["PREFECT_API_AUTH_STRING"]))
+        yield
+
+    monkeypatch.setattr(flows.janitor, "janitor_thread", noted)
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: None)
+    run_server("127.0.0.1", 4200, full=True)
+    assert began == [("http://127.0.0.1:4200/api", "somebody:something")]
