@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -117,6 +118,11 @@ def _run(own: Terminal, preset: str, order: Order, wanted: Wanted, source: str) 
 
     from prefect.runner import Runner
 
+    class Ours(Runner):
+        def handle_sigterm(self, *_: Any, **__: Any) -> None:
+            """End as at Ctrl-C: Prefect's own would leave the event loop in its middle, with tracebacks."""
+            signal.raise_signal(signal.SIGINT)
+
     from flows.deployments import Schedule, deployment
 
     asked: dict[str, Any] = {
@@ -127,7 +133,7 @@ def _run(own: Terminal, preset: str, order: Order, wanted: Wanted, source: str) 
     }
     every = timedelta(seconds=wanted.every_seconds) if wanted.every_seconds else None
     schedule = Schedule(wanted.cron, wanted.timezone, every)
-    runner = Runner(name=f"faceloom serve {preset}", limit=1, pause_on_shutdown=False)
+    runner = Ours(name=f"faceloom serve {preset}", limit=1, pause_on_shutdown=False)
     # Not the name that `faceloom deploy` gives: on a team's server, one would replace the other.
     name = f"{order.config.preset}-serve"
     made = deployment(wanted.flow, order.config.preset, asked, schedule, name=name)
