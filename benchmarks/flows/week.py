@@ -94,7 +94,7 @@ def processes(folder: Path) -> Iterator[dict[str, Process]]:
     server = [sys.executable, "-m", "benchmarks.flows.week_server", str(PORT)]
     running = {"server": Process("server", server, folder)}
     try:
-        Server(os.environ["PREFECT_API_URL"]).until_ready()
+        Server(os.environ["PREFECT_API_URL"], alive=lambda: True).until_ready()
         command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
         for name in ("worker 1", "worker 2"):
             running[name] = Process(name, [*command, "--name", name, "--limit", "2"], folder)
@@ -196,7 +196,7 @@ def simulate(folder: Path, runs: int, seconds: float, seed: int) -> dict[str, An
             (folder / "samples.json").write_text(json.dumps(samples))
         last = time.monotonic()
         # The server is not killed any more, so from here on a call that fails is a finding.
-        Server(os.environ["PREFECT_API_URL"]).until_ready()
+        Server(os.environ["PREFECT_API_URL"], alive=lambda: True).until_ready()
         while (left := unfinished()) and time.monotonic() < last + 600:
             say(f"still open: {left}")
             time.sleep(10)
