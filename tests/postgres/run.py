@@ -18,7 +18,7 @@ import httpx
 
 from tests.postgres import processes, trials
 from tests.postgres.data_root import DataRoot
-from tests.postgres.database import running_database
+from tests.postgres.database import find_binaries, running_database
 from tests.postgres.team import Team, running_team
 from tests.postgres.waiting import wait_for
 
@@ -91,6 +91,10 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", choices=DISTURBED, default=list(DISTURBED), help="which kills")
     parser.add_argument("--keep", action="store_true", help="keep logs and data, and say where they are")
     given = parser.parse_args()
+    try:
+        find_binaries()
+    except FileNotFoundError as error:
+        parser.error(str(error))
     begun = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="faceloom-postgres-"))
     folder.chmod(0o711)  # PostgreSQL runs as another user where root runs this
