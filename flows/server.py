@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import random
 import socket
 import time
 import urllib.error
@@ -31,6 +32,9 @@ LINGER_SECONDS = 60.0
 _STOP_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 _OTHERS_ANSWER_SECONDS = 15.0
+# Below those that systems give to outgoing connections: whoever asks a server that still starts could be given the
+# server's own port, would be connected to itself, and the server would find its port taken.
+PORTS = range(20_000, 32_768)
 
 
 @dataclass(frozen=True)
@@ -134,10 +138,16 @@ def drain() -> None:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of this machine that nobody listens on now, in PORTS.
+
+    Raises:
+        StageFailed: of many that were tried none is free.
+    """
+    for port in random.sample(PORTS, 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise StageFailed(f"of 100 ports in [{PORTS[0]}, {PORTS[-1]}] none is free; end some servers of this machine")
 
 
 def _answers(url: str) -> bool:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +78,16 @@ def test_other_settings_have_another_server(home: Path, tmp_path: Path, monkeypa
         with temporary_server(tmp_path) as second:
             assert second.url != first.url
         monkeypatch.setenv("PREFECT_API_URL", first.url)
+
+
+def test_a_free_port_is_none_of_outgoing_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a server starts, whoever asks it cannot be given its port; one that is taken is passed over."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", server.free_port()))
+        port = taken.getsockname()[1]
+        assert port in range(20_000, 32_768)
+        monkeypatch.setattr(server, "PORTS", range(port, port + 100))
+        assert server.free_port() in range(port + 1, port + 100)
 
 
 def test_the_users_own_server_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
