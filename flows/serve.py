@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from flows import settings
 from flows.least_rights import ALLOWED
 from flows.reports_server import ADDRESS, reports_server
-from flows.server import own_server
+from flows.server import Server, own_server
 from flows.stages import Order
 from flows.terminal import Terminal
 from gan_core import artifacts
@@ -93,6 +93,7 @@ def _reports(data_root: Path, wanted: Wanted) -> Iterator[str]:
 def _server(order: Order, wanted: Wanted) -> Iterator[str]:
     """Yield the address of the user's server, or of one with a UI for as long as this lasts."""
     if url := os.environ.get("PREFECT_API_URL"):
+        Server(url).until_ready()
         from flows.janitor import janitor_thread
 
         with janitor_thread():  # servers of faceloom have their own

@@ -145,7 +145,7 @@ def test_serve_is_killed(number: int, code: int, night: Night, undisturbed: dict
     first.send_signal(number)
     assert first.wait(120) == code
     assert "Traceback" not in night.said()
-    second = night.command(*words, port)
+    second = night.command(*words, port, PREFECT_API_URL="")
     night.until("the server answers", night.server_answers)
     ended_well(night, run, undisturbed)
     second.terminate()
