@@ -95,6 +95,9 @@ def processes(folder: Path) -> Iterator[dict[str, Process]]:
     running = {"server": Process("server", server, folder)}
     try:
         Server(os.environ["PREFECT_API_URL"], alive=lambda: True).until_ready()
+        from flows.deployments import ensure_pool
+
+        ensure_pool(POOL, "process")
         command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
         for name in ("worker 1", "worker 2"):
             running[name] = Process(name, [*command, "--name", name, "--limit", "2"], folder)
@@ -179,10 +182,6 @@ def simulate(folder: Path, runs: int, seconds: float, seed: int) -> dict[str, An
     kills: Counter[str] = Counter()
     samples: list[dict[str, Any]] = []
     with processes(folder) as running:
-        from prefect.client.orchestration import get_client
-
-        with get_client(sync_client=True) as client:
-            client.request("POST", "/work_pools/", json={"name": POOL, "type": "process"})
         deploy(folder, runs, seconds)
         start = time.monotonic()
         next_kill = start + KILL_EVERY_SECONDS
