@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PRESET ?= quickstart
 READY := $(VENV)/.ready
 
-.PHONY: run test lint setup wheel-test flink-test postgres-test storage-test parity browser-test lock clean
+.PHONY: run test lint setup wheel-test flink-test postgres-test storage-test parity browser-test reliability-test lock clean
 
 run: $(READY)
 	$(BIN)/faceloom run $(PRESET)
@@ -45,6 +45,11 @@ wheel-test: $(READY)
 flink-test: $(READY)
 	$(BIN)/python -m tests.flink.run $(if $(SOURCE),--source $(SOURCE)) \
 		$(if $(BEAM_JAVA),--beam-java $(BEAM_JAVA)) $(if $(FLINK),--flink $(FLINK))
+
+# Every kind of bad night with real processes: kills at each stage, lost machines, a server that is away, full disks, damaged
+# files, clocks that jump. About 40 minutes; a jumping clock needs libfaketime (apt-get install faketime), small disks root.
+reliability-test: $(READY)
+	FACELOOM_LONG_TESTS=1 $(BIN)/python -m pytest -v tests/reliability
 
 # A team's server with PostgreSQL and two workers, for real, of which parts are killed. Needs PostgreSQL (on Debian:
 # apt-get install postgresql); about 10 minutes. KEEP=1 keeps logs and data, ONLY="worker server database" chooses.

@@ -13,13 +13,14 @@ from typing import Any
 from flows import presets
 from flows.checks import check_extractor, check_inputs, check_root
 from flows.console import Display, duration, shown
+from flows.next_steps import plain
 from flows.output import new_log, quiet_libraries, redirected
 from flows.plan import Plan, make_plan
 from flows.stages import STAGES, Order, StageResult, folder_of
 from flows.terminal import Terminal
 from gan_core import artifacts
 from gan_core.config import SECTIONS, RunConfig
-from gan_core.errors import StageFailed
+from gan_core.errors import FaceloomError, StageFailed
 from gan_core.lineage import ALREADY_DONE
 from gan_core.paths import local_root
 
@@ -152,9 +153,11 @@ def through_prefect(
         ASKED.set(order)
         try:
             return run(texts_of(order))
+        except FaceloomError as error:
+            raise plain(error) from None
         except TimeoutError as error:
             raise StageFailed(
-                f"a stage ran out of time and was stopped ({error}); the same command continues"
+                f"a stage ran out of time and was stopped ({plain(error)}); the same command continues"
             ) from error
         except httpx.HTTPError as error:
             raise StageFailed(

@@ -1,8 +1,9 @@
 """The GPU as one resource of a Prefect server: a slot of a global concurrency limit for every stage that needs it.
 
 The slot is leased: who holds it renews the lease in a thread, and the server takes back the slots of leases that ran
-out, which is how the slot of a killed process comes free. Prefect's own `concurrency` gives up renewing after a few
-seconds without server, for good, and its wait ends with the first call that fails; a training outlives both.
+out. The lease is noted at the flow run, so that the janitor can give back a killed process's slot sooner. Prefect's
+own `concurrency` gives up renewing after a few seconds without server, for good, and its wait ends with the first call
+that fails; a training outlives both.
 """
 
 from __future__ import annotations
@@ -17,20 +18,21 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
-from prefect.client.schemas.objects import ConcurrencyLeaseHolder
+from prefect.client.schemas.objects import ConcurrencyLeaseHolder, FlowRun
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectException
 from prefect.logging.loggers import get_logger
-from prefect.runtime import task_run
+from prefect.runtime import flow_run, task_run
 
 from flows.settings import seconds_of_environment
 from gan_core.errors import ConfigError, StageFailed
 
-# The longest that the slot of a killed process stays taken. Renewed after each quarter, so that the server may be away
-# for three of them without the slot going to somebody else.
+# The longest that the slot of a killed process stays taken, should no janitor give it back. Renewed after each quarter,
+# so that the server may be away for three of them without the slot going to somebody else.
 LEASE_SECONDS = 300.0
 _LEAST_LEASE_SECONDS = 60.0  # Prefect's own
 _RENEWALS = 4
 _ASK_EVERY_SECONDS = 2.0
+_LABEL = "faceloom.gpu_lease"
 _WITHOUT_SERVER_SECONDS = 600.0
 
 
@@ -92,7 +94,7 @@ def holding_gpu(stage: str) -> Iterator[None]:
         StageFailed: the server could not be asked for ten minutes; worth a retry.
     """
     with get_client(sync_client=True) as client:
-        slot = _Slot(client, lease_seconds(), _holder())
+        slot = _Slot(client, lease_seconds())
         slot.take(stage)
         ended = threading.Event()
         renewing = threading.Thread(target=slot.keep, args=(ended,), name="faceloom-gpu-lease", daemon=True)
@@ -104,11 +106,24 @@ def holding_gpu(stage: str) -> Iterator[None]:
             slot.give_back(stage)
 
 
+def release_slot_of(client: SyncPrefectClient, run: FlowRun) -> None:
+    """Give back the slot that a flow run has, whose process is gone; nothing where it has none.
+
+    Raises:
+        httpx.HTTPError: the server is away.
+    """
+    if lease := run.labels.get(_LABEL):
+        client.release_concurrency_slots_with_lease(UUID(str(lease)))
+
+
 class _Slot:
     """A slot that is taken, renewed and given back, by two threads. A server that is away is asked again later."""
 
-    def __init__(self, client: SyncPrefectClient, seconds: float, holder: ConcurrencyLeaseHolder | None) -> None:
-        self._client, self._seconds, self._holder = client, seconds, holder
+    def __init__(self, client: SyncPrefectClient, seconds: float) -> None:
+        self._client, self._seconds = client, seconds
+        # Who has the slot, for the UI, and where the lease is noted; another thread would not know.
+        self._holder = ConcurrencyLeaseHolder(type="task_run", id=UUID(task_run.id)) if task_run.id else None
+        self._run = UUID(flow_run.id) if flow_run.id else None
         self._lease: UUID | None = None
         self._one_by_one = threading.Lock()
 
@@ -168,7 +183,13 @@ class _Slot:
                 return False
             raise
         self._lease = UUID(answer["lease_id"])
+        self._note(answer["lease_id"])
         return bool(answer["limits"])  # none where somebody has deleted the limit meanwhile
+
+    def _note(self, lease: str) -> None:
+        if self._run is not None:
+            with contextlib.suppress(httpx.HTTPError):  # the slot is taken all the same
+                self._client.update_flow_run_labels(self._run, {_LABEL: lease})
 
     def _renewed(self) -> bool:
         if self._lease is not None:
@@ -185,9 +206,3 @@ class _Slot:
 def _is_mistake(error: Exception) -> bool:
     """Whether the server answered that it will never do that."""
     return isinstance(error, httpx.HTTPStatusError) and 400 <= error.response.status_code < 429
-
-
-def _holder() -> ConcurrencyLeaseHolder | None:
-    """Return who has the slot, for the UI."""
-    run = task_run.id
-    return ConcurrencyLeaseHolder(type="task_run", id=UUID(run)) if run else None

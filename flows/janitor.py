@@ -37,6 +37,7 @@ from prefect.logging.loggers import get_logger
 from prefect.runtime import flow_run
 from prefect.states import AwaitingRetry, Crashed
 
+from flows.gpu import release_slot_of
 from flows.heartbeat import feel
 from flows.process_identity import is_gone, sign
 
@@ -88,7 +89,10 @@ class Janitor:
         with get_client(sync_client=True) as client:
             lost = list(self._lost(client))
             actions = [_mark_lost(client, run, last) for run, last in lost if _as_it_was(client, run)]
-            return [*actions, *(_again(client, run) for run in _crashed(client) if _may_start_again(client, run))]
+            crashed = _crashed(client)
+            for run in crashed:  # by its worker, which sees the end of a process, but not what that leaves
+                _close(client, run, "the process of its flow run is gone")
+            return [*actions, *(_again(client, run) for run in crashed if _may_start_again(client, run))]
 
     @property
     def seconds_to_second_look(self) -> float | None:
@@ -210,6 +214,13 @@ def _mark_lost(client: SyncPrefectClient, run: FlowRun, sign: datetime.datetime)
         f"{what} since {sign:%Y-%m-%d %H:%M:%S} UTC: its process, its worker or their machine is gone. "
         "Finished stages are kept: the same command, or Retry here, goes on where it stopped"
     )
+    _close(client, run, text)
+    client.set_flow_run_state(run.id, Crashed(message=f"{_MARK}: {text}"))
+    return Action(run.name, f"marked as Crashed: {text}")
+
+
+def _close(client: SyncPrefectClient, run: FlowRun, text: str) -> None:
+    """End what a dead flow run left: its task runs, and its slot of the GPU."""
     for task in client.read_task_runs(
         flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])),
         task_run_filter=TaskRunFilter(
@@ -219,8 +230,7 @@ def _mark_lost(client: SyncPrefectClient, run: FlowRun, sign: datetime.datetime)
         limit=200,
     ):
         client.set_task_run_state(task.id, Crashed(message=text), force=True)
-    client.set_flow_run_state(run.id, Crashed(message=f"{_MARK}: {text}"))
-    return Action(run.name, f"marked as Crashed: {text}")
+    release_slot_of(client, run)
 
 
 def _crashed(client: SyncPrefectClient) -> list[FlowRun]:

@@ -20,6 +20,8 @@ from gan_core.config import load_config, preset_names
 from gan_core.errors import ConfigError
 from gan_core.paths import DEFAULT_DATA_ROOT, path_of
 
+DEFAULT_PRESET = "quickstart"
+
 # Prefect takes what a field means from the docstring of the flow; what it may be, from here.
 Preset = Annotated[str, Field(examples=preset_names(), min_length=1, max_length=1000)]
 Source = Annotated[str, Field(max_length=4000)]

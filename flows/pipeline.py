@@ -6,16 +6,17 @@ import dataclasses
 
 from prefect import flow
 
-from flows import tasks
+from flows import announcements, run_names, tasks
 from flows.janitor import look_in_background
-from flows.parameters import DataRoot, Preset, Settings, Source, order_of
+from flows.next_steps import command, told
+from flows.parameters import DEFAULT_PRESET, DataRoot, Preset, Settings, Source, order_of
 from flows.stages import Order, StageResult, source_of
 from flows.ui import publish_summary
 
 
-@flow(name="faceloom", flow_run_name="{preset}", persist_result=False, validate_parameters=True)
+@flow(name="faceloom", flow_run_name=run_names.of_pipeline, persist_result=False, validate_parameters=True)
 def pipeline(
-    preset: Preset = "quickstart",
+    preset: Preset = DEFAULT_PRESET,
     source: Source = "",
     settings: Settings = (),
     data_root: DataRoot = "",
@@ -30,10 +31,13 @@ def pipeline(
         data_root: Where raw/, datasets/, runs/ and registry/ lie; empty is FACELOOM_DATA_ROOT of the machine that runs
             it, or ./data.
     """
-    order = order_of(preset, source, settings, data_root)
+    with told():
+        order = order_of(preset, source, settings, data_root)
     look_in_background()
-    results = make(order)
+    with told(command("run", order)):
+        results = make(order)
     publish_summary(order.config, results)
+    announcements.run_finished(order, results)
     return results
 
 

@@ -8,20 +8,21 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.states import Completed
 
-from flows import tasks
+from flows import announcements, run_names, tasks
 from flows.janitor import look_in_background
-from flows.parameters import DataRoot, Preset, Settings, Source, order_of
+from flows.next_steps import command, told
+from flows.parameters import DEFAULT_PRESET, DataRoot, Preset, Settings, Source, order_of
 from flows.pipeline import measured, prepared
-from flows.stages import StageResult
+from flows.stages import Order, StageResult
 from flows.supersede import newer_waiting
 from flows.triggers import NOTHING, Trigger, after_preparing, look_for
 from flows.ui import publish_decision, publish_summary
 from gan_core.handoff import DatasetManifest
 
 
-@flow(name="retrain", flow_run_name="{preset}", persist_result=False, validate_parameters=True)
+@flow(name="retrain", flow_run_name=run_names.of_retraining, persist_result=False, validate_parameters=True)
 def retrain(
-    preset: Preset = "quickstart",
+    preset: Preset = DEFAULT_PRESET,
     source: Source = "",
     settings: Settings = (),
     data_root: DataRoot = "",
@@ -38,27 +39,27 @@ def retrain(
             it, or ./data.
         force: Train in any case, also where nothing is new.
     """
-    trigger, results = perform(preset, source, settings, data_root, force)
-    return results if results else Completed(message=trigger.reason, data=results)
-
-
-def perform(
-    preset: str, source: str, settings: tuple[str, ...], data_root: str, force: bool
-) -> tuple[Trigger, list[StageResult]]:
-    """Run what is due; no results where nothing was."""
-    logger = get_run_logger()
+    with told():
+        order = order_of(preset, source, settings, data_root)
     look_in_background()
-    order = order_of(preset, source, settings, data_root)
+    with told(command("retrain", order)):
+        trigger, results = perform(order, force)
+    if results:
+        return results
+    announcements.retrain_skipped(trigger.order, trigger.reason)
+    return Completed(message=trigger.reason, data=results)
+
+
+def perform(order: Order, force: bool) -> tuple[Trigger, list[StageResult]]:
+    """Run what is due; no results where nothing was."""
     if newer := newer_waiting():
-        return Trigger(False, f"{NOTHING}{newer}, scheduled later, waits to do it", order), []
-    trigger = look_for(order, force=force)
-    logger.info(trigger.reason)
+        return _said(Trigger(False, f"{NOTHING}{newer}, scheduled later, waits to do it", order)), []
+    trigger = _said(look_for(order, force=force))
     if not trigger.due and not trigger.unsure:
         return trigger, []
     order, pictures, dataset = prepared(trigger.order)
     if trigger.unsure:
-        trigger = after_preparing(trigger, DatasetManifest.load(Path(dataset.path)))
-        logger.info(trigger.reason)
+        trigger = _said(after_preparing(trigger, DatasetManifest.load(Path(dataset.path))))
         if not trigger.due:
             return trigger, []
     results = [pictures, dataset, *measured(order, [dataset])]
@@ -68,4 +69,12 @@ def perform(
     results += [verdict, version, page]
     publish_summary(order.config, results)
     publish_decision(order.config, version)
+    announcements.run_finished(order, results)
     return trigger, results
+
+
+def _said(trigger: Trigger) -> Trigger:
+    """Return a trigger after its reason went into the log and the name of the flow run."""
+    get_run_logger().info(trigger.reason)
+    run_names.rename_with(trigger.reason)
+    return trigger

@@ -5,20 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from flows import settings
 from flows.least_rights import ALLOWED
+from flows.reports_server import ADDRESS, reports_server
 from flows.server import own_server
 from flows.stages import Order
 from flows.terminal import Terminal
 from gan_core import artifacts
 from gan_core.errors import ConfigError
+
+REPORTS_PORT = 4201
+_HERE, _LOOPBACK = "http://127.0.0.1", ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +35,8 @@ class Wanted:
         flow: retrain or pipeline.
         settings: as of --set.
         poll_seconds: from one look at the source to the next, where new data start runs; 0 is off.
+        host: what server and reports listen on.
+        reports_port: None is REPORTS_PORT where that is free.
     """
 
     flow: str
@@ -39,6 +47,7 @@ class Wanted:
     poll_seconds: float
     host: str
     port: int
+    reports_port: int | None
 
 
 def serve(own: Terminal, preset: str, order: Order, wanted: Wanted) -> None:
@@ -52,9 +61,32 @@ def serve(own: Terminal, preset: str, order: Order, wanted: Wanted) -> None:
     named = [source, str(Path(preset).absolute()) if preset.endswith(".toml") else ""]
     os.environ[ALLOWED] = os.pathsep.join(filter(None, [os.environ.get(ALLOWED, ""), *named]))
     settings.set_up_prefect(root)
-    with _server(order, wanted) as url, own.display() as display:
+    with _reports(root, wanted) as reports, _server(order, wanted) as url, own.display() as display:
         display.note(f"server   {url.removesuffix('/api')}")
+        display.note(f"reports  {reports or 'not served here, see --reports-port'}")
         _run(own, preset, order, wanted, source)
+
+
+@contextlib.contextmanager
+def _reports(data_root: Path, wanted: Wanted) -> Iterator[str]:
+    """Yield the address of the reports, which runs link to: the user's, or one for as long as this lasts.
+
+    Empty where the UI is on another machine, as links to this one would lead nowhere there; and where nobody named a
+    port and REPORTS_PORT is taken, for example by another `faceloom serve`.
+    """
+    is_here = urlsplit(os.environ.get("PREFECT_API_URL") or _HERE).hostname in _LOOPBACK
+    if os.environ.get(ADDRESS) or not is_here:
+        yield os.environ.get(ADDRESS, "")
+        return
+    with contextlib.ExitStack() as stack:
+        port = REPORTS_PORT if wanted.reports_port is None else wanted.reports_port
+        try:
+            os.environ[ADDRESS] = stack.enter_context(reports_server(data_root, wanted.host, port))
+            stack.callback(os.environ.pop, ADDRESS)
+        except ConfigError:
+            if wanted.reports_port is not None:
+                raise
+        yield os.environ.get(ADDRESS, "")
 
 
 @contextlib.contextmanager
@@ -86,6 +118,11 @@ def _run(own: Terminal, preset: str, order: Order, wanted: Wanted, source: str) 
 
     from prefect.runner import Runner
 
+    class Ours(Runner):
+        def handle_sigterm(self, *_: Any, **__: Any) -> None:
+            """End as at Ctrl-C: Prefect's own would leave the event loop in its middle, with tracebacks."""
+            signal.raise_signal(signal.SIGINT)
+
     from flows.deployments import Schedule, deployment
 
     asked: dict[str, Any] = {
@@ -96,7 +133,7 @@ def _run(own: Terminal, preset: str, order: Order, wanted: Wanted, source: str) 
     }
     every = timedelta(seconds=wanted.every_seconds) if wanted.every_seconds else None
     schedule = Schedule(wanted.cron, wanted.timezone, every)
-    runner = Runner(name=f"faceloom serve {preset}", limit=1, pause_on_shutdown=False)
+    runner = Ours(name=f"faceloom serve {preset}", limit=1, pause_on_shutdown=False)
     # Not the name that `faceloom deploy` gives: on a team's server, one would replace the other.
     name = f"{order.config.preset}-serve"
     made = deployment(wanted.flow, order.config.preset, asked, schedule, name=name)

@@ -53,6 +53,12 @@ _what = (
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where the server listens; others can reach it.")
 @click.option("--port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Of the server.")
+@click.option(
+    "--reports-port",
+    type=click.IntRange(1, 65535),
+    show_default="4201 where it is free",
+    help="Of the reports, read-only; none where FACELOOM_REPORTS_URL says who serves them.",
+)
 def serve(
     own: Terminal,
     preset: str,
@@ -67,6 +73,7 @@ def serve(
     poll: str,
     host: str,
     port: int,
+    reports_port: int | None,
 ) -> None:
     """Retrain on a schedule or when pictures come, on this machine.
 
@@ -90,6 +97,7 @@ def serve(
         poll_seconds=seconds_of("--poll", poll) if on_new_data else 0.0,
         host=host,
         port=port,
+        reports_port=reports_port,
     )
     run(own, preset, Order(config=load_config(preset, settings, source=source), data_root=data_root), wanted)
 

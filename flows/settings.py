@@ -23,6 +23,8 @@ DEFAULTS: Mapping[str, str] = {
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     # A server that has lost PostgreSQL answers 500, which Prefect's clients do not try again as they do 503.
     "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
+    # Two minutes without server, where Prefect's own 5 are one: a restart on a busy machine takes longer.
+    "PREFECT_CLIENT_MAX_RETRIES": "6",
     # faceloom's own manifests are the only cache.
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
 }

@@ -173,7 +173,7 @@ def prepare(order: Order, report_progress: ReportProgress) -> StageResult:
         entry.outcome = _outcome(before, dataset.path)
         entry.images = _if_done(entry, sum(dataset.source.get("counts", {}).values()))
     splits = {split: dataset.count(split) for split in dataset.splits}
-    return _result(entry, dataset.path, {"images": splits, "rejects": dict(dataset.rejects)})
+    return _result(entry, dataset.path, {"digest": dataset.digest, "images": splits, "rejects": dict(dataset.rejects)})
 
 
 def train(order: Order, report_progress: ReportProgress) -> StageResult:

@@ -18,10 +18,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
 from prefect.tasks import exponential_backoff
 
+from flows import announcements
 from flows.children import run_in_child
 from flows.console import Display, Silence, finished_text, shown
 from flows.gate_stages import GATE_STAGES
 from flows.gpu import holding_gpu
+from flows.next_steps import told
 from flows.output import new_log
 from flows.policy import DAY, HOUR, MINUTE, RETRY_JITTER, worth_a_retry
 from flows.stages import STAGES, Order, StageResult, folder_of
@@ -73,7 +75,9 @@ def ingest(order: Order) -> StageResult:
 )
 def prepare(order: Order) -> StageResult:
     """Turn the pictures into TFRecord shards; finished shards are kept over a retry."""
-    return perform("prepare", order)
+    result = perform("prepare", order)
+    announcements.dataset_published(order, result)
+    return result
 
 
 @task(
@@ -139,9 +143,12 @@ def judge(order: Order) -> StageResult:
 )
 def promote(order: Order) -> StageResult:
     """Register the candidate, and bless it if the gate says so."""
-    return perform("promote", order, gpu=True)
+    result = perform("promote", order, gpu=True)
+    announcements.model_decided(order, result)
+    return result
 
 
+@told()
 def perform(name: str, order: Order, *, gpu: bool = False, stall_seconds: float | None = None) -> StageResult:
     """Run the stage `name` in a child process, and tell the terminal, Prefect's log and its UI about it.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ParamSpec, cast
 from uuid import UUID
 
 import httpx
@@ -21,14 +22,20 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.exceptions import PrefectException
+from prefect.logging.loggers import get_logger
 
 from flows.figures import figures_text
+from flows.reports_server import report_address
 from flows.stages import StageResult
 from gan_core.config import RunConfig
 from gan_core.progress import Progress
 
 UPDATE_EVERY_SECONDS = 10.0
+AWAY_SECONDS = 60.0
+PATIENCE_SECONDS = 600.0
+ASK_EVERY_SECONDS = 5.0
 GRID_SIDE = 768  # pixels; about 100 KB
+P = ParamSpec("P")
 Logger = logging.Logger | logging.LoggerAdapter[Any]
 
 
@@ -40,12 +47,11 @@ class ProgressArtifact:
         self._logger = logger
         self._id: UUID | None = None
         self._shown = -UPDATE_EVERY_SECONDS
-        self._reachable = True
 
     def show(self, progress: Progress) -> None:
         """Bring bar and log up to date. A server that is away costs the bar, not the stage."""
         ended = progress.done >= progress.total
-        if not self._reachable or (time.monotonic() - self._shown < UPDATE_EVERY_SECONDS and not ended):
+        if time.monotonic() - self._shown < UPDATE_EVERY_SECONDS and not ended:
             return
         self._shown = time.monotonic()
         figures = figures_text(progress.figures)
@@ -58,10 +64,33 @@ class ProgressArtifact:
             else:
                 update_progress_artifact(self._id, progress=percent)
         except (httpx.HTTPError, PrefectException) as error:
-            self._reachable = False
-            self._logger.warning("the progress bar of %s stops here: %s", self._stage, error)
+            self._shown += AWAY_SECONDS
+            self._logger.warning("the progress bar of %s pauses: %s", self._stage, error)
 
 
+def patient(publish: Callable[P, None]) -> Callable[P, None]:
+    """Let a function that publishes wait for a server that is away, for PATIENCE_SECONDS; then its page is lost.
+
+    What a run has made lies on disk by then: it shall not fail for want of a page about it.
+    """
+
+    @functools.wraps(publish)
+    def patiently(*args: P.args, **more: P.kwargs) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                publish(*args, **more)
+                return
+            except (httpx.HTTPError, PrefectException) as error:
+                if time.monotonic() > deadline:
+                    get_logger("faceloom.ui").warning("artifacts of this run are missing in the UI: %s", error)
+                    return
+            time.sleep(ASK_EVERY_SECONDS)
+
+    return patiently
+
+
+@patient
 def publish_summary(config: RunConfig, results: Sequence[StageResult]) -> None:
     """Create the summary, the table of scores and the link to the report of one finished run."""
     by_stage = {result.stage: result for result in results}
@@ -73,8 +102,16 @@ def publish_summary(config: RunConfig, results: Sequence[StageResult]) -> None:
         key="faceloom-scores",
         description="measured scores",
     )
-    page = Path(by_stage["report"].path).absolute()
-    create_link_artifact(page.as_uri(), link_text=page.name, key="faceloom-report", description="the report")
+    publish_report(by_stage["report"])
+
+
+def publish_report(report: StageResult) -> None:
+    """Create a link to the report where an address leads to it, else its path as text."""
+    run, page = Path(report.run_dir).name, Path(report.path).absolute()
+    if address := report_address(run, page.name):
+        create_link_artifact(address, link_text=f"report of {run}", key="faceloom-report", description=str(page))
+    else:
+        create_markdown_artifact(f"`{page}`", key="faceloom-report", description="the report")
 
 
 def grid_markdown(path: Path) -> str:
@@ -94,6 +131,7 @@ def grid_markdown(path: Path) -> str:
     return f"![samples](data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()})\n"
 
 
+@patient
 def publish_decision(config: RunConfig, promoted: StageResult) -> None:
     """Create the gate's decision, with its reasons, as an artifact."""
     create_markdown_artifact(

@@ -24,6 +24,7 @@ from gan_core.paths import is_remote
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
+_OWN_SHA256 = "manifest_sha256"  # of the canonical JSON of all else, so that a bit that turned is seen
 _BLOCK_BYTES = 1 << 20
 # One for all calls: making it takes longer than encoding the facts of a picture.
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -119,14 +120,14 @@ def write_manifest(
                 )
             files[name] = dict(listed)
     document = {"kind": kind, "format_version": FORMAT_VERSION, "digest": digest, **fields, "files": files}
-    write_json(folder / MANIFEST, document)
+    write_json(folder / MANIFEST, {**document, _OWN_SHA256: digest_of(document)})
 
 
 def read_manifest(folder: Path, kind: str) -> Manifest:
     """Read the manifest of a published folder.
 
     Raises:
-        ArtifactError: it is missing, unreadable, or of another kind or format version.
+        ArtifactError: it is missing, unreadable, damaged, or of another kind or format version.
     """
     path = folder / MANIFEST
     try:
@@ -138,6 +139,8 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} cannot be read ({error}); delete {folder} and run again") from None
     try:
+        own = document.pop(_OWN_SHA256, None)
+        is_whole = own in (None, _digest_or_none(document))
         found, version = document.pop("kind"), document.pop("format_version")
         digest, files = str(document.pop("digest")), document.pop("files")
         files = {name: {"bytes": int(facts["bytes"]), "sha256": str(facts["sha256"])} for name, facts in files.items()}
@@ -147,7 +150,16 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
         raise ArtifactError(
             f"{path} describes a {found} of format {version}, expected a {kind} of format {FORMAT_VERSION}"
         )
+    if not is_whole:
+        raise ArtifactError(f"{path} is damaged: its SHA-256 is not the one in it; delete {folder} and run again")
     return Manifest(folder, kind, digest, document, files)
+
+
+def _digest_or_none(document: Mapping[str, Any]) -> str | None:
+    try:
+        return digest_of(document)
+    except ValueError:  # NaN, which none of ours has
+        return None
 
 
 def verify(manifest: Manifest) -> None:

@@ -39,7 +39,8 @@ def data_set(root: Path, *, resolution: int = 32, count: int = 40) -> DatasetMan
     _lines(made.path / "rejects.jsonl", lines)
     grids.grid(datasets.split_pictures("train", count, resolution)[:32], 8).save(made.path / "preview.png")
     manifest = json.loads((made.path / "manifest.json").read_text())
-    artifacts.write_json(made.path / "manifest.json", manifest | {"rejects": {"undecodable": 7, "too-small": 2}})
+    manifest |= {"manifest_sha256": None, "rejects": {"undecodable": 7, "too-small": 2}}
+    artifacts.write_json(made.path / "manifest.json", manifest)
     return DatasetManifest.load(made.path)
 
 

@@ -1,9 +1,10 @@
 """A week in minutes: scheduled runs on one server and two workers, with processes killed at random.
 
-    PYTHONPATH=. python -m benchmarks.flows.week --runs 500 --seconds 1300 --folder week
+    PYTHONPATH=. python -m benchmarks.flows.week --runs 504 --seconds 3000 --folder week
 
-Schedules, server, workers, flow processes, children, GPU slot, heart-beats and janitor are the real ones; the stages
-are of a moment. Every scheduled run must end in a terminal state, and no finished stage be executed twice.
+Schedules, server, workers, flow processes, children, GPU slot, heart-beats, janitor and cleaning are the real ones; the
+stages are of a moment, and leases as short as they may be. Every scheduled run must end in a terminal state, and no
+finished stage be executed twice. Ended runs are deleted after five minutes, so what became of each is noted meanwhile.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ POOL = "week"
 PRESETS = 6
 KILL_EVERY_SECONDS = 45.0
 PORT = 4711
-TERMINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+TERMINAL = {"COMPLETED", "SUPERSEDED", "FAILED", "CRASHED", "CANCELLED"}
 
 
 def say(line: str) -> None:
@@ -90,10 +91,10 @@ def processes(folder: Path) -> Iterator[dict[str, Process]]:
     """Yield a server and two workers."""
     from flows.server import Server
 
-    server = [sys.executable, "-m", "flows.server_process", "127.0.0.1", str(PORT), "--full"]
+    server = [sys.executable, "-m", "benchmarks.flows.week_server", str(PORT)]
     running = {"server": Process("server", server, folder)}
     try:
-        Server(os.environ["PREFECT_API_URL"]).until_ready()
+        Server(os.environ["PREFECT_API_URL"], alive=lambda: True).until_ready()
         command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
         for name in ("worker 1", "worker 2"):
             running[name] = Process(name, [*command, "--name", name, "--limit", "2"], folder)
@@ -124,13 +125,16 @@ def deploy(folder: Path, runs: int, seconds: float) -> None:
             f"preset-{number}",
             work_pool_name=POOL,
             rrule=rule,
-            concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
+            concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
             parameters={"preset": f"preset-{number}", "data_root": str(folder / "data")},
         ).apply()
 
 
-def all_runs() -> list[Any]:
-    """Return every flow run that the server knows and whose time has come."""
+SEEN: dict[str, dict[str, Any]] = {}
+
+
+def all_runs() -> dict[str, dict[str, Any]]:
+    """Return every flow run that the server knew at some time, and whose time has come, as it was seen last."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.sorting import FlowRunSort
 
@@ -142,12 +146,19 @@ def all_runs() -> list[Any]:
             if len(page) < 200:
                 break
     now = datetime.datetime.now(datetime.UTC)
-    return [run for run in found if run.expected_start_time is None or run.expected_start_time <= now]
+    for run in found:
+        if run.expected_start_time is None or run.expected_start_time <= now or str(run.id) in SEEN:
+            is_superseded = (run.state.message or "").startswith("nothing to do")
+            SEEN[str(run.id)] = {
+                "state": "SUPERSEDED" if is_superseded else run.state.type.value,
+                "run_count": run.run_count,
+            }
+    return SEEN
 
 
-def states(runs: list[Any]) -> Counter[str]:
-    """Return how many runs are in which type of state."""
-    return Counter(run.state.type.value for run in runs)
+def states(runs: dict[str, dict[str, Any]]) -> Counter[str]:
+    """Return how many runs are in which type of state; those that a newer one superseded are a type of their own."""
+    return Counter(run["state"] for run in runs.values())
 
 
 def unfinished() -> Counter[str]:
@@ -162,13 +173,12 @@ def database_megabytes(folder: Path) -> float:
 
 def simulate(folder: Path, runs: int, seconds: float, seed: int) -> dict[str, Any]:
     """Run it all and return the figures."""
-    from flows.janitor import janitor_thread
     from flows.server import Server
 
     random_numbers = random.Random(seed)
     kills: Counter[str] = Counter()
     samples: list[dict[str, Any]] = []
-    with processes(folder) as running, janitor_thread(every_seconds=15, pending_seconds=120):
+    with processes(folder) as running:
         from prefect.client.orchestration import get_client
 
         with get_client(sync_client=True) as client:
@@ -186,7 +196,7 @@ def simulate(folder: Path, runs: int, seconds: float, seed: int) -> dict[str, An
             (folder / "samples.json").write_text(json.dumps(samples))
         last = time.monotonic()
         # The server is not killed any more, so from here on a call that fails is a finding.
-        Server(os.environ["PREFECT_API_URL"]).until_ready()
+        Server(os.environ["PREFECT_API_URL"], alive=lambda: True).until_ready()
         while (left := unfinished()) and time.monotonic() < last + 600:
             say(f"still open: {left}")
             time.sleep(10)
@@ -197,7 +207,7 @@ def simulate(folder: Path, runs: int, seconds: float, seed: int) -> dict[str, An
         "scheduled": len(found),
         "states": dict(states(found)),
         "open": open_runs,
-        "started again": sum(run.run_count > 1 for run in found),
+        "started again": sum(run["run_count"] > 1 for run in found.values()),
         "kills": dict(kills),
         "executed twice": [
             path.name for path in (folder / "data").glob("*.executions") if len(path.read_text().splitlines()) > 1
@@ -258,6 +268,8 @@ def main() -> None:
     os.environ.update(
         {
             **DEFAULTS,
+            "FACELOOM_GPU_LEASE_SECONDS": "60",
+            "PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION": "60",
             "PREFECT_HOME": str(folder / "home"),
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         }

@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
 from prefect.runtime import flow_run
+from prefect.states import Completed
 
 from flows import stages, tasks
+from flows.janitor import look_in_background
 from flows.stages import Order, StageResult
+from flows.supersede import newer_waiting
 from gan_core.config import load_config
 from gan_core.progress import Progress, ReportProgress
 
@@ -30,8 +34,11 @@ def stage_of_a_moment(name: str, key: str, order: Order, report_progress: Report
 
 
 @flow(name="faceloom", flow_run_name="{preset}", persist_result=False)
-def week(preset: str, data_root: str) -> list[str]:
-    """Run `train`, which holds the GPU, and `report`."""
+def week(preset: str, data_root: str) -> Any:
+    """Run `train`, which holds the GPU, and `report`; nothing where a newer run of the deployment waits."""
+    look_in_background()
+    if newer := newer_waiting():
+        return Completed(message=f"nothing to do, because {newer} waits")
     key = flow_run.id or preset
     for name in ("train", "report"):
         stages.STAGES[name] = partial(stage_of_a_moment, name, key)

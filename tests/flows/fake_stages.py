@@ -9,10 +9,14 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flows.stages import Order, Stage, StageResult
 from gan_core import errors
 from gan_core.progress import Progress, ReportProgress
+
+if TYPE_CHECKING:
+    import pytest
 
 NAMES = ("ingest", "prepare", "train", "sample", "evaluate", "report")
 GATE_NAMES = ("judge", "promote")
@@ -47,13 +51,26 @@ def act(name: str, order: Order, report_progress: ReportProgress) -> StageResult
         stage=name,
         outcome=outcome,
         path=str(done),
-        run_dir=str(root / "runs"),
+        run_dir=str(root / "runs" / "smoke-fake"),
         summary=_SUMMARIES.get(name, {}),
     )
 
 
 FAKES: dict[str, Stage] = {name: partial(act, name) for name in NAMES}
 GATE_FAKES: dict[str, Stage] = {name: partial(act, name) for name in GATE_NAMES}
+
+
+def use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put all of them under the real tasks, whose retries do not wait."""
+    from flows import gate_stages, stages, tasks  # not in the children: Prefect takes a second
+
+    for name in NAMES:
+        monkeypatch.setitem(stages.STAGES, name, FAKES[name])
+    for name in GATE_NAMES:
+        monkeypatch.setitem(gate_stages.GATE_STAGES, name, GATE_FAKES[name])
+    for name in (*NAMES, *GATE_NAMES):
+        monkeypatch.setattr(tasks, name, getattr(tasks, name).with_options(retry_delay_seconds=0))
+
 
 _SOURCE = {
     "kind": "folder",
@@ -79,6 +96,7 @@ _DECISION = {
 }
 _SUMMARIES = {
     "ingest": _SOURCE,
+    "prepare": {"digest": "d" * 64, "images": {"train": 9}, "rejects": {"undecodable": 1}},
     "evaluate": {"scores": {"swd": _SCORE}},
     "promote": {"model": "smoke", "version": 2, "decision": _DECISION},
 }
@@ -109,6 +127,10 @@ def _misbehave(root: Path, name: str) -> None:
         case "hang deaf":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             _hang(root, name)
+        case "wait":
+            (root / f"{name}.ready").touch()
+            while not (root / f"{name}.go").exists():
+                time.sleep(0.02)
         case "save at SIGTERM":
             _save_at_sigterm(root, name)
         case kind:

@@ -157,7 +157,7 @@ class Flaky:
 def slot_of(client: Flaky, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a slot that does not wait."""
     monkeypatch.setattr(gpu, "_ASK_EVERY_SECONDS", 0.0)
-    return gpu._Slot(client, 0.01, None)  # type: ignore[arg-type]
+    return gpu._Slot(client, 0.01)  # type: ignore[arg-type]
 
 
 def test_a_server_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

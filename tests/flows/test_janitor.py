@@ -17,6 +17,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Crashed, Pending, Running
 
 from flows import heartbeat, janitor
+from flows.gpu import ensure_limit
 from flows.heartbeat import Pulse
 from flows.janitor import Action, Janitor
 from flows.process_identity import identity_of
@@ -166,6 +167,24 @@ def test_a_process_of_this_machine_that_is_gone_is_lost_at_once(
     client.update_flow_run_labels(run, labels)
     marked = [action.text for action in Janitor().look() if "its process, its worker" in action.text]
     assert len(marked) == lost
+    client.set_flow_run_state(run, Completed(), force=True)
+
+
+def test_the_slot_of_a_lost_run_comes_free_at_once(client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for the lease of a process that is known to be gone."""
+    monkeypatch.setenv("FACELOOM_GPU_LIMIT", "janitors")
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    run = deployed(client, Running())
+    place = identity_of(os.getpid()).rsplit("/", 2)[0]
+    labels = {"faceloom.process": f"{place}/{ended.pid}/1", "faceloom.run_count": client.read_flow_run(run).run_count}
+    client.update_flow_run_labels(run, labels)
+    name = ensure_limit(client)
+    answer = client.increment_concurrency_slots_with_lease([name], 1, "concurrency", 600.0).json()
+    client.update_flow_run_labels(run, {"faceloom.gpu_lease": answer["lease_id"]})
+    assert client.read_global_concurrency_limit_by_name(name).active_slots == 1
+    Janitor().look()
+    assert client.read_global_concurrency_limit_by_name(name).active_slots == 0
     client.set_flow_run_state(run, Completed(), force=True)
 
 

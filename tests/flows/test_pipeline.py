@@ -10,11 +10,15 @@ import httpx
 import pytest
 from prefect import Task, flow
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.sorting import FlowRunSort
 
 from flows import gate_stages, stages, tasks
+from flows.next_steps import STEPS, plain
 from flows.parameters import ASKED
 from flows.pipeline import pipeline
 from flows.policy import DAY, HOUR, worth_a_retry
+from flows.reports_server import ADDRESS
 from flows.stages import Order, StageResult, source_of
 from gan_core import errors
 from gan_core.config import load_config
@@ -56,18 +60,40 @@ def train(root: Path) -> StageResult:
     return training_alone(Order(config=load_config("smoke"), data_root=root))
 
 
-def test_each_stage_runs_once_and_a_second_run_does_nothing(prefect_url: str, tmp_path: Path) -> None:
-    """All six stages run once, in order, and leave artifacts in the UI; the same again executes nothing."""
+def test_each_stage_runs_once_and_a_second_run_does_nothing(
+    prefect_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All six stages run once, in order, and leave artifacts in the UI; the same again executes nothing.
+
+    Where reports are served, they are linked.
+    """
     first = run(tmp_path)
     assert [(result.stage, result.outcome) for result in first] == [(name, "done") for name in NAMES]
     assert calls(tmp_path) == [f"{name} 1 {what}" for name in NAMES for what in ("starts", "done")]
     assert_artifacts(prefect_url, tmp_path)
+    monkeypatch.setenv(ADDRESS, "http://127.0.0.1:4201")
     second = run(tmp_path)
     assert [(result.stage, result.outcome) for result in second] == [(name, "already done") for name in NAMES]
+    query = {"artifacts": {"key": {"any_": ["faceloom-report"]}}}
+    (link,) = httpx.post(f"{prefect_url}/artifacts/latest/filter", json=query).json()
+    assert link["data"] == "[report of smoke-fake](http://127.0.0.1:4201/smoke-fake/report/report.done)"
+
+
+def test_a_run_has_the_name_of_its_preset(tmp_path: Path) -> None:
+    """Of a preset's file the name without its folders; a parameter that is left out is the default."""
+    token = ASKED.set(Order(config=load_config("smoke"), data_root=tmp_path))
+    try:
+        pipeline("/srv/presets/mine.toml")
+        pipeline()
+    finally:
+        ASKED.reset(token)
+    with get_client(sync_client=True) as client:
+        names = [found.name for found in client.read_flow_runs(limit=2, sort=FlowRunSort.START_TIME_DESC)]
+    assert names == ["quickstart", "mine"]
 
 
 def assert_artifacts(url: str, root: Path) -> None:
-    """Check summary, scores, a link to the report as a file URL, and full progress bars, under fixed keys."""
+    """Check summary, scores, the report's path and no dead link, and full progress bars, under fixed keys."""
     query = {"artifacts": {"key": {"like_": "faceloom-"}}}
     found = {
         artifact["key"]: artifact["data"]
@@ -85,7 +111,7 @@ def assert_artifacts(url: str, root: Path) -> None:
         "better": "lower",
         "fingerprint": "0123456789ab",
     }
-    assert found["faceloom-report"] == f"[report.done]({(root / 'report.done').as_uri()})"
+    assert found["faceloom-report"] == f"`{root / 'report.done'}`"
     assert [found[f"faceloom-{name}"] for name in ("ingest", "prepare", "train", "sample", "evaluate")] == [100.0] * 5
 
 
@@ -113,11 +139,13 @@ def test_a_killed_child_is_tried_again_where_it_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["ConfigError", "DataError", "Diverged", "Interrupted"])
 def test_mistakes_are_final(kind: str, tmp_path: Path) -> None:
-    """What would fail the same way again is not tried again, and comes out of the flow as it is."""
+    """What would fail the same way again is not tried again, and comes out of the flow with what to do at its end."""
     behave(tmp_path, "train", kind)
     with pytest.raises(FaceloomError) as caught:
         train(tmp_path)
-    assert (type(caught.value), str(caught.value)) == (getattr(errors, kind), f"train says {kind}")
+    said = f"train says {kind}. {STEPS[getattr(errors, kind)]}"
+    assert (type(caught.value), str(caught.value)) == (getattr(errors, kind), said)
+    assert str(plain(caught.value)) == f"train says {kind}"
     assert calls(tmp_path) == ["train 1 starts"]
 
 

@@ -9,16 +9,19 @@ from pathlib import Path
 import httpx
 import pytest
 from PIL import Image
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.sorting import FlowRunSort
 
-from flows import gate_stages, retrain, stages, tasks
+from flows import retrain
 from flows.parameters import ASKED
+from flows.run_names import with_reason
 from flows.stages import Order, StageResult
 from flows.triggers import Trigger
 from flows.ui import GRID_SIDE, decision_markdown, grid_markdown
 from gan_core.config import load_config
 from gan_core.errors import StageFailed
-from tests.flows.fake_stages import FAKES, GATE_FAKES, GATE_NAMES, NAMES, behave, calls
+from tests.flows import fake_stages
+from tests.flows.fake_stages import behave, calls
 
 pytestmark = [pytest.mark.usefixtures("prefect_url", "fakes"), pytest.mark.timeout(method="thread")]
 
@@ -28,12 +31,7 @@ ORDER = ("ingest", "prepare", "train", "sample", "evaluate", "judge", "promote",
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fake stages under the real tasks, whose retries do not wait."""
-    for name in NAMES:
-        monkeypatch.setitem(stages.STAGES, name, FAKES[name])
-    for name in GATE_NAMES:
-        monkeypatch.setitem(gate_stages.GATE_STAGES, name, GATE_FAKES[name])
-    for name in (*NAMES, *GATE_NAMES):
-        monkeypatch.setattr(tasks, name, getattr(tasks, name).with_options(retry_delay_seconds=0))
+    fake_stages.use(monkeypatch)
 
 
 def run(root: Path, monkeypatch: pytest.MonkeyPatch, due: bool, reason: str) -> object:
@@ -112,10 +110,47 @@ def test_a_failed_check_stands_out(tmp_path: Path) -> None:
     ]
 
 
-def test_task_runs_say_what_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The UI lists "train smoke", not a number."""
-    results: list[StageResult] | object = run(tmp_path, monkeypatch, True, "due")
+def test_runs_say_what_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The UI lists "retrain smoke: 512 new pictures" and "train smoke", not two words by chance or a number."""
+    results: list[StageResult] | object = run(tmp_path, monkeypatch, True, "512 new pictures")
     assert isinstance(results, list)
+    assert run(tmp_path, monkeypatch, False, "nothing to do, because smoke v1 has seen all pictures") == []
     with get_client(sync_client=True) as client:
         names = {found.name for found in client.read_task_runs(limit=200, offset=0)}
+        runs = [found.name for found in client.read_flow_runs(limit=2, sort=FlowRunSort.START_TIME_DESC)]
     assert {f"{name} smoke" for name in ORDER} <= names
+    assert runs == ["retrain smoke: nothing to do", "retrain smoke: 512 new pictures"]
+
+
+def test_a_flow_run_that_cannot_be_renamed_goes_on(
+    prefect_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is away in that moment costs the reason in the name, no more."""
+
+    def refuse(*_arguments: object, **_more: object) -> None:
+        raise httpx.ConnectError("away")
+
+    monkeypatch.setattr(SyncPrefectClient, "update_flow_run", refuse)
+    assert run(tmp_path, monkeypatch, False, f"nothing to do, because of {tmp_path}") == []
+    with get_client(sync_client=True) as client:
+        (found,) = client.read_flow_runs(limit=1, sort=FlowRunSort.START_TIME_DESC)
+    assert (found.name, found.state and found.state.message) == (
+        "retrain smoke",
+        f"nothing to do, because of {tmp_path}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "name"),
+    [
+        ("no model yet", "retrain smoke: no model yet"),
+        ("1,024 new pictures", "retrain smoke: 1,024 new pictures"),
+        ("smoke v3 is 8.0 days old, 7 is the limit", "retrain smoke: smoke v3 is 8.0 days old"),
+        ("nothing to do, because smoke v3 has seen all pictures", "retrain smoke: nothing to do"),
+        ("word " * 30, "retrain smoke:" + " word" * 12 + " ..."),
+    ],
+)
+def test_reasons_are_shortened(reason: str, name: str) -> None:
+    """A name has a reason's first part, and 80 characters at most."""
+    assert with_reason("retrain smoke", reason) == name
+    assert len(name) <= 80

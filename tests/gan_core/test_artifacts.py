@@ -267,7 +267,7 @@ def test_json_that_is_no_manifest_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_find_survives_every_damaged_manifest(tmp_path: Path) -> None:
-    """Whichever byte of a manifest is hit, `find` answers: with None or with an intact list of files."""
+    """Whichever byte of a manifest is hit, `find` answers: with None or with what was published."""
     intact = publish(tmp_path / "set")
     path = tmp_path / "set" / MANIFEST
     data = path.read_bytes()
@@ -275,8 +275,22 @@ def test_find_survives_every_damaged_manifest(tmp_path: Path) -> None:
     for position in range(len(data)):
         path.write_bytes(data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :])
         found = find(tmp_path / "set", "samples", DIGEST)
-        answers.add(None if found is None else found.files == intact.files)
+        answers.add(found and (found.files == intact.files and intact.fields.items() <= found.fields.items()))
     assert answers <= {None, True}
+
+
+def test_a_fact_that_changed_is_damage(tmp_path: Path) -> None:
+    """The manifest has its own SHA-256: another value in it is refused; one without, of an older version, is not."""
+    publish(tmp_path / "set")
+    path = tmp_path / "set" / MANIFEST
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"seed": 1}))
+    assert refusal(read_manifest, tmp_path / "set", "samples") == (
+        f"{path} is damaged: its SHA-256 is not the one in it; delete {tmp_path / 'set'} and run again"
+    )
+    del document["manifest_sha256"]
+    path.write_text(json.dumps(document))
+    assert read_manifest(tmp_path / "set", "samples").digest == DIGEST
 
 
 def test_write_json_replaces_the_whole_text(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from flows.settings import prefect_environment
 ROOT = Path(__file__).parents[2]
 MARK = "FACELOOM_TEST_NIGHT"
 PATIENCE_SECONDS = 240.0
-TERMINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+TERMINAL = {"COMPLETED", "FAILED", "CANCELLED"}
 
 
 @dataclass
@@ -141,7 +141,7 @@ class Night:
         return int(httpx.get(f"{self.url}/v2/concurrency_limits/gpu", timeout=60).json()["active_slots"])
 
     def ends(self, run_id: str, seconds: float = PATIENCE_SECONDS) -> str:
-        """Wait until a flow run is in a state that it stays in; return the state's type."""
+        """Wait until a flow run is in a state that it stays in; return the state's type. The janitor ends Crashed."""
 
         def ended() -> bool:
             return self.server_answers() and self.run(run_id)["state"]["type"] in TERMINAL
@@ -185,13 +185,14 @@ class Night:
         found: list[int] = []
 
         def there() -> bool:
-            found[:] = [pid for pid in self._writing(stage) if pid != before]
+            found[:] = [pid for pid in self.writing(stage) if pid != before]
             return bool(found)
 
         self.until(f"a child works on {stage}", there)
         return min(found)
 
-    def _writing(self, stage: str) -> list[int]:
+    def writing(self, stage: str) -> list[int]:
+        """Return the processes that write into the log of a stage: its child, and what that one started."""
         pids = []
         for pid in self.processes():
             try:

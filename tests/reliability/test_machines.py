@@ -132,8 +132,9 @@ def test_the_server_is_away_while_training_ends(team: Night, undisturbed: dict[s
     no_flow_left(team, server, worker)
 
 
-def test_serve_is_killed(night: Night, undisturbed: dict[str, Any]) -> None:
-    """Kill -9 of `faceloom serve` takes its server along; the next one finishes the run that was under way."""
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 130)], ids=["kill", "terminate"])
+def test_serve_is_killed(number: int, code: int, night: Night, undisturbed: dict[str, Any]) -> None:
+    """`faceloom serve` takes its server along, and its run saves; the next one finishes what was under way."""
     words = ("serve", "smoke", "--flow", "pipeline", "--every", "1d", "--port")
     first = night.command(*words, port := free())
     night.url = f"http://127.0.0.1:{port}/api"
@@ -141,14 +142,35 @@ def test_serve_is_killed(night: Night, undisturbed: dict[str, Any]) -> None:
     night.until("the deployment is there", lambda: night.post("deployments/filter"))
     run = night.start_run("faceloom/smoke-serve")
     night.child("train")
-    first.kill()
-    first.wait()
-    time.sleep(5)
+    first.send_signal(number)
+    assert first.wait(120) == code
+    assert "Traceback" not in night.said()
     second = night.command(*words, port)
     night.until("the server answers", night.server_answers)
     ended_well(night, run, undisturbed)
     second.terminate()
     assert second.wait(60) == 130
+    night.nothing_left()
+
+
+@pytest.mark.parametrize("schedule", [("--every", "60s"), ("--cron", "* * * * *")], ids=["every", "cron"])
+def test_serve_keeps_its_schedule(schedule: tuple[str, str], night: Night) -> None:
+    """The first run trains, registers and judges a model; the next one, a minute later, says that nothing is to do."""
+    command = night.command("serve", "smoke", *schedule, "--port", port := free())
+    night.url = f"http://127.0.0.1:{port}/api"
+
+    def ended() -> list[dict[str, Any]]:
+        runs = night.post("flow_runs/filter", sort="START_TIME_ASC") if night.server_answers() else []
+        return [run for run in runs if run["state"]["type"] == "COMPLETED"]
+
+    night.until("two runs have ended", lambda: len(ended()) >= 2, 600)
+    first, second = ended()[:2]
+    assert not (first["state"]["message"] or "").startswith("nothing to do")
+    assert second["state"]["message"].startswith("nothing to do, because ")
+    assert (night.data_root / "registry" / "smoke" / "0001" / "manifest.json").exists()
+    command.terminate()
+    assert command.wait(60) == 130
+    assert "Traceback" not in night.said()
     night.nothing_left()
 
 
