@@ -128,8 +128,9 @@ class Night:
         return found
 
     def run_states(self) -> dict[str, str]:
-        """Return every flow run with the type of its state."""
-        return {run["id"]: run["state"]["type"] for run in self.post("flow_runs/filter", limit=200)}
+        """Return every flow run whose time has come, with the type of its state."""
+        runs = self.post("flow_runs/filter", limit=200)
+        return {run["id"]: run["state"]["type"] for run in runs if run["state"]["type"] != "SCHEDULED"}
 
     def task_states(self, run_id: str) -> list[str]:
         """Return the types of the states of the task runs of a flow run."""
