@@ -89,3 +89,19 @@ def test_mistakes_are_one_line(
     error = capsys.readouterr().err
     assert ended.value.code == 2
     assert message in error and error.count("\n") == 1
+
+
+def test_serving_needs_the_server_that_was_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line, with what to do, when it does not answer."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setattr("flows.server._OTHERS_ANSWER_SECONDS", 0.0)
+    for name in ("FACELOOM_DATA_ROOT", "FACELOOM_ALLOWED_PATHS"):
+        monkeypatch.setenv(name, "")  # what the command sets ends with the test
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "smoke", "--every", "1d"])
+    said = capsys.readouterr().err
+    message = "faceloom: error: the Prefect server at http://127.0.0.1:9/api did not answer for 0 s; start it"
+    assert (ended.value.code, said.count("\n"), said.startswith(message)) == (6, 1, True)
