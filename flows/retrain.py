@@ -8,14 +8,14 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.states import Completed
 
-from flows import announcements, run_names, tasks
+from flows import announcements, run_names, supersede, tasks
 from flows.janitor import look_in_background
 from flows.next_steps import command, told
 from flows.parameters import DEFAULT_PRESET, DataRoot, Preset, Settings, Source, order_of
 from flows.pipeline import measured, prepared
 from flows.stages import Order, StageResult
 from flows.supersede import newer_waiting
-from flows.triggers import NOTHING, Trigger, after_preparing, look_for
+from flows.triggers import Trigger, after_preparing, look_for
 from flows.ui import publish_decision, publish_summary
 from gan_core.handoff import DatasetManifest
 
@@ -53,7 +53,7 @@ def retrain(
 def perform(order: Order, force: bool) -> tuple[Trigger, list[StageResult]]:
     """Run what is due; no results where nothing was."""
     if newer := newer_waiting():
-        return _said(Trigger(False, f"{NOTHING}{newer}, scheduled later, waits to do it", order)), []
+        return _said(Trigger(False, supersede.reason(newer), order)), []
     trigger = _said(look_for(order, force=force))
     if not trigger.due and not trigger.unsure:
         return trigger, []

@@ -14,7 +14,7 @@ from prefect.states import Completed
 from flows import stages, tasks
 from flows.janitor import look_in_background
 from flows.stages import Order, StageResult
-from flows.supersede import newer_waiting
+from flows.supersede import newer_waiting, reason
 from gan_core.config import load_config
 from gan_core.progress import Progress, ReportProgress
 
@@ -38,7 +38,7 @@ def week(preset: str, data_root: str) -> Any:
     """Run `train`, which holds the GPU, and `report`; nothing where a newer run of the deployment waits."""
     look_in_background()
     if newer := newer_waiting():
-        return Completed(message=f"nothing to do, because {newer} waits")
+        return Completed(message=reason(newer))
     key = flow_run.id or preset
     for name in ("train", "report"):
         stages.STAGES[name] = partial(stage_of_a_moment, name, key)

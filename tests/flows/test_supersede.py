@@ -43,13 +43,34 @@ def answered(client: SyncPrefectClient, run: UUID) -> Any:
     return run_flow(answer, flow_run=client.read_flow_run(run))
 
 
-def test_older_runs_find_the_newest_that_is_due() -> None:
-    """What is still to come does not count, and the newest finds none."""
+def test_of_a_pile_only_the_newest_that_is_due_is_kept() -> None:
+    """The first to start ends those between and itself; what is still to come stays, and the kept one works."""
     with get_client(sync_client=True) as client:
-        oldest, older, newest, _ = runs(client, "waiting", -30, -20, -10, 60)
-        assert answered(client, older) == "at -10"
+        oldest, older, newest, to_come = runs(client, "waiting", -30, -20, -10, 60)
         assert answered(client, oldest) == "at -10"
+        ended, kept, coming = (client.read_flow_run(run).state for run in (older, newest, to_come))
+        assert ended and kept and coming
+        assert (ended.type.value, ended.message) == (
+            "COMPLETED",
+            "nothing to do, because at -10, scheduled later, waits to do it",
+        )
+        assert (kept.type.value, coming.type.value) == ("SCHEDULED", "SCHEDULED")
+        client.delete_flow_run(to_come)  # other tests ask this server for its newest run
         assert answered(client, newest) == ""
+
+
+def test_who_was_kept_works_whatever_has_come_since() -> None:
+    """Runs that are due sooner than they start would else give way to each other for ever."""
+    with get_client(sync_client=True) as client:
+        first, second, third, fourth = runs(client, "hasty", -30, -20, -15, -10)
+        client.set_flow_run_state(fourth, Running(), force=True)
+        assert answered(client, first) == "at -15"
+        ended = client.read_flow_run(second).state
+        assert ended and ended.is_completed()
+        late = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=10)
+        client.set_flow_run_state(fourth, Scheduled(scheduled_time=late), force=True)
+        assert answered(client, third) == ""
+        assert answered(client, fourth) == ""
 
 
 def test_runs_that_work_or_ended_or_are_of_another_deployment_supersede_nothing() -> None:
