@@ -148,6 +148,8 @@ def test_serve_is_killed(number: int, code: int, night: Night, undisturbed: dict
     second = night.command(*words, port, PREFECT_API_URL="")
     night.until("the server answers", night.server_answers)
     ended_well(night, run, undisturbed)
+    # It sends its last logs; without server it would try that for minutes.
+    night.until("the flow's process ends", lambda: not any("prefect.engine" in w for w in night.processes().values()))
     second.terminate()
     assert second.wait(60) == 130
     night.nothing_left()
