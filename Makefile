@@ -79,7 +79,7 @@ $(PARITY_READY): $(READY)
 	@touch $@
 
 # The report's pages and Prefect's UI in a real browser, in an environment of its own. Needs Chromium: `chromium` on the PATH, or
-# CHROMIUM=/path/to/it. About four minutes.
+# CHROMIUM=/path/to/it. About two minutes.
 BROWSER := $(VENV)/browser
 BROWSER_READY := $(BROWSER)/.ready
 browser-test: $(BROWSER_READY)
