@@ -88,8 +88,8 @@ $(PARITY_READY): $(READY)
 		pytorch-fid==0.3.0 clean-fid==0.1.35 scipy torch torchvision
 	@touch $@
 
-# The report's pages in a real browser, in an environment of its own. Needs Chromium: `chromium` on the PATH, or
-# CHROMIUM=/path/to/it. About a minute.
+# The report's pages and Prefect's UI in a real browser, in an environment of its own. Needs Chromium: `chromium` on the PATH, or
+# CHROMIUM=/path/to/it. About two minutes.
 BROWSER := $(VENV)/browser
 BROWSER_READY := $(BROWSER)/.ready
 browser-test: $(BROWSER_READY)

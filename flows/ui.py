@@ -59,7 +59,8 @@ class ProgressArtifact:
         percent = 100.0 * min(1.0, progress.done / max(1, progress.total))
         try:
             if self._id is None:
-                key, description = f"faceloom-{self._stage}", f"{self._stage}: {progress.unit}"
+                # The report has an artifact of its own, and what shares a key replaces each other in the UI.
+                key, description = f"faceloom-progress-{self._stage}", f"{self._stage}: {progress.unit}"
                 self._id = cast(UUID, create_progress_artifact(percent, key=key, description=description))
             else:
                 update_progress_artifact(self._id, progress=percent)
@@ -109,7 +110,7 @@ def publish_report(report: StageResult) -> None:
     """Create a link to the report where an address leads to it, else its path as text."""
     run, page = Path(report.run_dir).name, Path(report.path).absolute()
     if address := report_address(run, page.name):
-        create_link_artifact(address, link_text=f"report of {run}", key="faceloom-report", description=str(page))
+        create_link_artifact(address, link_text=f"report of {run}", key="faceloom-report", description="the report")
     else:
         create_markdown_artifact(f"`{page}`", key="faceloom-report", description="the report")
 

@@ -112,7 +112,7 @@ def assert_artifacts(url: str, root: Path) -> None:
         "fingerprint": "0123456789ab",
     }
     assert found["faceloom-report"] == f"`{root / 'report.done'}`"
-    assert [found[f"faceloom-{name}"] for name in ("ingest", "prepare", "train", "sample", "evaluate")] == [100.0] * 5
+    assert [found[f"faceloom-progress-{name}"] for name in NAMES] == [100.0] * 6
 
 
 def test_a_failed_stage_repeats_alone(tmp_path: Path) -> None:
