@@ -47,7 +47,7 @@ flink-test: $(READY)
 		$(if $(BEAM_JAVA),--beam-java $(BEAM_JAVA)) $(if $(FLINK),--flink $(FLINK))
 
 # Every kind of bad night with real processes: kills at each stage, lost machines, a server that is away, full disks, damaged
-# files, clocks that jump. About 40 minutes; a jumping clock needs libfaketime (apt-get install faketime), small disks root.
+# files, clocks that jump. About 40 minutes; a jumping clock needs a C compiler, small disks root.
 reliability-test: $(READY)
 	FACELOOM_LONG_TESTS=1 $(BIN)/python -m pytest -v tests/reliability
 

@@ -36,9 +36,13 @@ def unfinished(data_root: Path) -> list[str]:
 
 def times_done(data_root: Path) -> dict[str, int]:
     """Return how often each stage did its work to the end, as the run's own book says."""
+    return dict(Counter(entry["stage"] for entry in book_of(data_root) if entry["outcome"] == "done"))
+
+
+def book_of(data_root: Path) -> list[dict[str, Any]]:
+    """Return what the only run of a data root notes of each execution of a stage."""
     (book,) = (data_root / "runs").glob("*/stages.jsonl")
-    entries = [json.loads(line) for line in book.read_text().splitlines()]
-    return dict(Counter(entry["stage"] for entry in entries if entry["outcome"] == "done"))
+    return [json.loads(line) for line in book.read_text().splitlines()]
 
 
 def _files(folder: Path) -> dict[str, str]:
