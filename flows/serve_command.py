@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import click
 
 from flows.terminal import Terminal, data_root_option, shared_options
-from gan_core.config import load_config
+from gan_core.config import RunConfig, load_config
 from gan_core.errors import ConfigError
 from gan_core.paths import path_of
 
@@ -27,8 +31,38 @@ def seconds_of(option: str, text: str) -> float:
     return float(int(found[1]) * _UNITS[found[2]])
 
 
-_what = (
-    click.option("--flow", type=click.Choice(["retrain", "pipeline"]), default="retrain", show_default=True),
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What both commands are told; fields as their options."""
+
+    preset: str
+    flow: str
+    settings: tuple[str, ...]
+    data_root: Path
+    source: Path | None
+    cron: str
+    timezone: str
+    every: str
+
+    @property
+    def every_seconds(self) -> float:
+        """From one run to the next; 0 without --every."""
+        return seconds_of("--every", self.every) if self.every else 0.0
+
+    def config(self) -> RunConfig:
+        """Return the config of preset, settings and source."""
+        return load_config(self.preset, self.settings, source=self.source)
+
+
+_OPTIONS = (
+    click.argument("preset", default="quickstart"),
+    click.option(
+        "--flow",
+        type=click.Choice(["retrain", "pipeline"]),
+        default="retrain",
+        show_default=True,
+        help="retrain judges and promotes; pipeline ends with the report.",
+    ),
     click.option("--set", "settings", metavar="SECTION.KEY=VALUE", multiple=True, help="Change an option."),
     data_root_option("Where raw/, datasets/, runs/ and registry/ lie."),
     click.option("--source", metavar="PATH", type=path_of, help="Folder or archive of your pictures."),
@@ -36,6 +70,19 @@ _what = (
     click.option("--timezone", default="UTC", show_default=True, metavar="NAME", help="By which --cron is read."),
     click.option("--every", default="", metavar="TIME", help="From one run to the next, such as 12h or 1d."),
 )
+
+
+def _asked(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that both have, as one argument."""
+    names = [one.name for one in fields(Asked)]
+
+    @functools.wraps(command)
+    def wrapped(own: Terminal, **given: Any) -> None:
+        command(own, Asked(**{name: given.pop(name) for name in names}), **given)
+
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
 
 
 @click.command(
@@ -46,12 +93,12 @@ _what = (
     )
 )
 @shared_options
-@click.argument("preset", default="quickstart")
+@_asked
 @click.option("--on-new-data", is_flag=True, help="Run when pictures were added, see retrain.min_new_pictures.")
 @click.option(
     "--poll", default="5m", show_default=True, metavar="TIME", help="From one look at the source to the next."
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where the server listens; others can reach it.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="What server and reports listen on.")
 @click.option("--port", type=click.IntRange(1, 65535), default=4200, show_default=True, help="Of the server.")
 @click.option(
     "--reports-port",
@@ -61,14 +108,7 @@ _what = (
 )
 def serve(
     own: Terminal,
-    preset: str,
-    flow: str,
-    source: Path | None,
-    settings: tuple[str, ...],
-    data_root: Path,
-    cron: str,
-    timezone: str,
-    every: str,
+    asked: Asked,
     on_new_data: bool,
     poll: str,
     host: str,
@@ -85,21 +125,21 @@ def serve(
     from flows.serve import serve as run
     from flows.stages import Order
 
-    if sum(map(bool, (cron, every, on_new_data))) != 1:
+    if sum(map(bool, (asked.cron, asked.every, on_new_data))) != 1:
         raise ConfigError("say when: one of --cron '0 3 * * *', --every 1d, --on-new-data")
-    own.data_root = data_root
+    own.data_root = asked.data_root
     wanted = Wanted(
-        flow=flow,
-        settings=settings,
-        cron=cron,
-        timezone=timezone,
-        every_seconds=seconds_of("--every", every) if every else 0.0,
+        flow=asked.flow,
+        settings=asked.settings,
+        cron=asked.cron,
+        timezone=asked.timezone,
+        every_seconds=asked.every_seconds,
         poll_seconds=seconds_of("--poll", poll) if on_new_data else 0.0,
         host=host,
         port=port,
         reports_port=reports_port,
     )
-    run(own, preset, Order(config=load_config(preset, settings, source=source), data_root=data_root), wanted)
+    run(own, asked.preset, Order(config=asked.config(), data_root=asked.data_root), wanted)
 
 
 @click.command(
@@ -110,7 +150,7 @@ def serve(
     )
 )
 @shared_options
-@click.argument("preset", default="quickstart")
+@_asked
 @click.option("--pool", required=True, metavar="NAME", help="The work pool; made where there is none.")
 @click.option(
     "--type",
@@ -124,14 +164,7 @@ def serve(
 @click.option("--dry-run", is_flag=True, help="Say what would be made; do nothing.")
 def deploy(
     own: Terminal,
-    preset: str,
-    flow: str,
-    source: Path | None,
-    settings: tuple[str, ...],
-    data_root: Path,
-    cron: str,
-    timezone: str,
-    every: str,
+    asked: Asked,
     pool: str,
     kind: str,
     image: str,
@@ -144,27 +177,22 @@ def deploy(
     from flows.deploy import Wanted
     from flows.deploy import deploy as run
 
-    if cron and every:
+    if asked.cron and asked.every:
         raise ConfigError("--cron or --every, not both")
     if kind != "process" and not image:
         raise ConfigError(f"--type {kind} runs faceloom in a container: name its image with --image")
-    config = load_config(preset, settings, source=source)
     wanted = Wanted(
-        flow=flow,
-        preset=preset,
-        name=config.preset,
-        source=str(source or ""),
-        settings=settings,
-        data_root="" if data_root == Path("data") else str(data_root),
-        cron=cron,
-        timezone=timezone,
-        every_seconds=seconds_of("--every", every) if every else 0.0,
+        flow=asked.flow,
+        preset=asked.preset,
+        name=asked.config().preset,
+        source=str(asked.source or ""),
+        settings=asked.settings,
+        data_root="" if asked.data_root == Path("data") else str(asked.data_root),
+        cron=asked.cron,
+        timezone=asked.timezone,
+        every_seconds=asked.every_seconds,
         pool=pool,
         kind=kind,
         image=image,
     )
     run(own, wanted, dry_run=dry_run)
-
-
-for _option in _what:
-    serve, deploy = _option(serve), _option(deploy)
