@@ -310,6 +310,8 @@ def _stamp(folder: Path) -> tuple[int, int] | None:
 def _outcome(before: tuple[int, int] | None, folder: Path) -> str:
     """Tell work from none by what was published: the check itself stays with the stage's own function.
 
-    Asking `artifacts.find` beforehand would read every byte of a data set a second time.
+    Asking `artifacts.find` beforehand would read every byte of a data set a second time. Another process may have
+    published it meanwhile; then the work was its.
     """
-    return ALREADY_DONE if before is not None and before == _stamp(folder) else DONE
+    is_new = before is None or before != _stamp(folder)
+    return DONE if is_new and artifacts.was_published_here(folder) else ALREADY_DONE

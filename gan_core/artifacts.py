@@ -26,6 +26,7 @@ MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
 _OWN_SHA256 = "manifest_sha256"  # of the canonical JSON of all else, so that a bit that turned is seen
 _BLOCK_BYTES = 1 << 20
+_PUBLISHED: set[Path] = set()
 # One for all calls: making it takes longer than encoding the facts of a picture.
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -240,6 +241,15 @@ def publishing(final: Path, *, resume: bool = False) -> Iterator[Path]:
         discard(final)
         draft.rename(final)
         _fsync(final.parent)
+        _PUBLISHED.add(final.absolute())
+
+
+def was_published_here(final: Path) -> bool:
+    """Whether this process has published that folder: one that waited at the door may have found it made by another.
+
+    On an object store, where nobody waits, it is taken to be so.
+    """
+    return is_remote(final) or final.absolute() in _PUBLISHED
 
 
 def discard(folder: Path) -> None:

@@ -56,11 +56,12 @@ def sample(config: RunConfig, checkpoint: Checkpoint, report_progress: ReportPro
     final = checkpoint.run_dir / "samples"
     if artifacts.find(final, "samples", digest) is None:
         with artifacts.publishing(final) as draft:
-            artist = _Artist(checkpoint)
-            _write_pictures(draft, config, artist, condition, report_progress)
-            sheets = _write_sheets(draft, evaluation.seed, artist, of_run, condition)
-            fields = {**asked, "images_seen": checkpoint.images_seen, **sheets}
-            artifacts.write_manifest(draft, "samples", digest, fields)
+            if artifacts.find(final, "samples", digest) is None:  # else from a process that this one had to wait for
+                artist = _Artist(checkpoint)
+                _write_pictures(draft, config, artist, condition, report_progress)
+                sheets = _write_sheets(draft, evaluation.seed, artist, of_run, condition)
+                fields = {**asked, "images_seen": checkpoint.images_seen, **sheets}
+                artifacts.write_manifest(draft, "samples", digest, fields)
     if not (checkpoint.run_dir / NETWORKS_FILE).is_file():  # the run was trained before there was such a file
         write_networks(checkpoint.run_dir, _networks(checkpoint))
     return SampleSet(final, evaluation.sample_count, evaluation.seed, checkpoint)

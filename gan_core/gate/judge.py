@@ -51,7 +51,8 @@ def judge(
     if found is None:
         fields = _fields(config, checkpoint, dataset, blessed, report_progress)
         with artifacts.publishing(folder) as draft:
-            artifacts.write_manifest(draft, KIND, digest, fields)
+            if artifacts.find(folder, KIND, digest) is None:  # else from a process that this one had to wait for
+                artifacts.write_manifest(draft, KIND, digest, fields)
         found = artifacts.read_manifest(folder, KIND)
     return found
 

@@ -40,8 +40,9 @@ def write_report(run_dir: Path, dataset: DatasetManifest) -> Report:
     if artifacts.find(final, "report", digest) is None:
         page = _render(run_dir, run, dataset, parts)
         with artifacts.publishing(final) as draft:
-            (draft / "index.html").write_text(page, encoding="utf-8")
-            artifacts.write_manifest(draft, "report", digest, {"inputs": inputs})
+            if artifacts.find(final, "report", digest) is None:  # else from a process that this one had to wait for
+                (draft / "index.html").write_text(page, encoding="utf-8")
+                artifacts.write_manifest(draft, "report", digest, {"inputs": inputs})
     return Report(final / "index.html")
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -291,6 +292,15 @@ def test_a_fact_that_changed_is_damage(tmp_path: Path) -> None:
     del document["manifest_sha256"]
     path.write_text(json.dumps(document))
     assert read_manifest(tmp_path / "set", "samples").digest == DIGEST
+
+
+def test_who_published_is_known(tmp_path: Path) -> None:
+    """What another process made is not this one's work."""
+    assert not artifacts.was_published_here(tmp_path / "mine")
+    publish(tmp_path / "mine")
+    assert artifacts.was_published_here(tmp_path / "mine")
+    shutil.copytree(tmp_path / "mine", tmp_path / "its")
+    assert not artifacts.was_published_here(tmp_path / "its")
 
 
 def test_write_json_replaces_the_whole_text(tmp_path: Path) -> None:
