@@ -88,7 +88,7 @@ def test_files_that_leave_the_folder(remote: DatasetManifest, tmp_path: Path, na
     path = remote.path / "manifest.json"
     document = json.loads(path.read_bytes())
     document["files"][name] = {"bytes": 1, "sha256": "0" * 64}
-    path.write_text(json.dumps(document))
+    path.write_text(json.dumps(document | {"manifest_sha256": None}))
     with pytest.raises(ArtifactError, match="which leaves its folder"):
         fetch_dataset(remote.path, tmp_path / "here")
     assert not (tmp_path / "here").exists()

@@ -165,7 +165,7 @@ def test_incomplete_dataset_manifest_is_refused(tmp_path: Path, damage: Any, rea
     """A manifest without its fields is named, with the reason and the way out."""
     make_dataset(tmp_path / "set", count=1)
     path = tmp_path / "set" / MANIFEST
-    saved = json.loads(path.read_text())
+    saved = json.loads(path.read_text()) | {"manifest_sha256": None}
     damage(saved)
     path.write_text(json.dumps(saved))
     with pytest.raises(ArtifactError) as caught:
