@@ -22,6 +22,7 @@ from prefect.client.schemas.objects import ConcurrencyLeaseHolder, FlowRun
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectException
 from prefect.logging.loggers import get_logger
 from prefect.runtime import flow_run, task_run
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from flows.settings import seconds_of_environment
 from gan_core.errors import ConfigError, StageFailed
@@ -32,6 +33,7 @@ LEASE_SECONDS = 300.0
 _LEAST_LEASE_SECONDS = 60.0  # Prefect's own
 _RENEWALS = 4
 _ASK_EVERY_SECONDS = 2.0
+_FIRST_WAIT_SECONDS = 0.1  # doubled until it is _ASK_EVERY_SECONDS
 _LABEL = "faceloom.gpu_lease"
 _WITHOUT_SERVER_SECONDS = 600.0
 
@@ -129,18 +131,22 @@ class _Slot:
 
     def take(self, stage: str) -> None:
         """Wait until the slot is taken."""
-        answered = time.monotonic()
-        while True:
-            try:
-                if self._try():
-                    return
-                answered = time.monotonic()
-            except (httpx.HTTPError, PrefectException) as error:
-                if _is_mistake(error) or time.monotonic() - answered > _WITHOUT_SERVER_SECONDS:
-                    raise StageFailed(
-                        f"{stage} could not ask Prefect's server for the GPU ({error}); try again"
-                    ) from error
-            time.sleep(_ASK_EVERY_SECONDS)
+        answered, wait = time.monotonic(), _FIRST_WAIT_SECONDS
+        # Prefect's client waits for two seconds before it asks again, and a server on SQLite that is just writing down
+        # the end of the task before answers 503 more often than not.
+        with temporary_settings(updates={PREFECT_CLIENT_MAX_RETRIES: 0}):
+            while True:
+                try:
+                    if self._try():
+                        return
+                    answered = time.monotonic()
+                except (httpx.HTTPError, PrefectException) as error:
+                    if _is_mistake(error) or time.monotonic() - answered > _WITHOUT_SERVER_SECONDS:
+                        raise StageFailed(
+                            f"{stage} could not ask Prefect's server for the GPU ({error}); try again"
+                        ) from error
+                time.sleep(wait)
+                wait = min(2 * wait, _ASK_EVERY_SECONDS)
 
     def keep(self, ended: threading.Event) -> None:
         """Renew the lease until the event. One that ran out while the server was away is taken anew when it is free."""

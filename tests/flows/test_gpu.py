@@ -167,6 +167,24 @@ def test_a_server_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -
     assert client.asked == ["take"] * 5
 
 
+def test_the_first_waits_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is busy for a moment costs a moment: the client's own waits of seconds are off meanwhile."""
+    waits: list[float] = []
+    patience: list[int] = []
+
+    class Busy(Flaky):
+        def read_global_concurrency_limit_by_name(self, name: str) -> None:
+            patience.append(PREFECT_CLIENT_MAX_RETRIES.value())
+
+    client = Busy(503, 503, 423, 423, 423, 423, 423, 200)
+    monkeypatch.setattr("flows.gpu.time.sleep", waits.append)
+    before = PREFECT_CLIENT_MAX_RETRIES.value()
+    gpu._Slot(client, 60).take("train")  # type: ignore[arg-type]
+    assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+    assert patience == [0] * 8
+    assert PREFECT_CLIENT_MAX_RETRIES.value() == before != 0
+
+
 def test_renewing_never_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls that fail are made again; a lease that ran out is taken anew once the slot is free."""
     client = Flaky(200, 200, 0, 0, 500, 200, 410, 423, 423, 200, 200)
