@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -65,26 +66,39 @@ def in_tasks(url: str) -> float:
     return sum(float(task["total_run_time"]) for task in found)
 
 
+def with_server(folder: Path, url: str) -> dict[str, float]:
+    """Return what one run costs, what its tasks and the same work by single commands, and a run with nothing to do."""
+    before = in_tasks(url)
+    seconds = run(folder)["process_seconds"]
+    time.sleep(10)  # states of tasks reach the server by events
+    tasks = in_tasks(url) - before
+    return {
+        "run": seconds,
+        "sum of its task runs": tasks,
+        "added to them": seconds - tasks,
+        "the same by commands for single stages": alone(folder.with_name(f"{folder.name}-alone")),
+        "nothing to do": run(folder)["process_seconds"],
+    }
+
+
 def main() -> None:
     """Measure and write result.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("overhead"))
-    folder = parser.parse_args().folder.absolute()
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    folder = given.folder.absolute()
     folder.mkdir(parents=True)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's second command does not compile faceloom again
     result: dict[str, Any] = {"server starts, seconds": server_starts(folder)}
     from flows.server import own_server
 
     with own_server(folder, full=True) as server:
         server.until_ready()
         os.environ["PREFECT_API_URL"] = server.url
-        first = run(folder)
-        time.sleep(10)  # states of tasks reach the server by events
-        result["with a running server, seconds"] = {
-            "run": first["process_seconds"],
-            "sum of its task runs": in_tasks(server.url),
-            "the same by commands for single stages": alone(folder.with_name(f"{folder.name}-alone")),
-            "nothing to do": run(folder)["process_seconds"],
-        }
+        rounds = [with_server(folder / f"round-{number}", server.url) for number in range(given.rounds + 1)]
+    result["with a running server, seconds"] = rounds[1:]  # the first compiles and fills caches of files
+    result["medians"] = {name: statistics.median(round[name] for round in rounds[1:]) for name in rounds[0]}
     (folder / "result.json").write_text(json.dumps(result, indent=1))
     sys.stdout.write(json.dumps(result, indent=1) + "\n")
 
