@@ -29,6 +29,7 @@ POOL = "week"
 PRESETS = 6
 KILL_EVERY_SECONDS = 45.0
 PORT = 4711
+VICTIMS = ["flow", "flow", "worker 1", "worker 2", "server"]
 TERMINAL = {"COMPLETED", "SUPERSEDED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -174,7 +175,7 @@ def database_megabytes(folder: Path) -> float:
     return sum(path.stat().st_size for path in (folder / "home").glob("prefect.db*")) / 1e6
 
 
-def simulate(folder: Path, runs: int, seconds: float, seed: int) -> dict[str, Any]:
+def simulate(folder: Path, runs: int, seconds: float, victims: list[str], seed: int) -> dict[str, Any]:
     """Run it all and return the figures."""
     from flows.server import Server
 
@@ -189,7 +190,7 @@ def simulate(folder: Path, runs: int, seconds: float, seed: int) -> dict[str, An
             time.sleep(5)
             if time.monotonic() > next_kill:
                 next_kill += KILL_EVERY_SECONDS
-                victim = random_numbers.choice(["flow", "flow", "worker 1", "worker 2", "server"])
+                victim = random_numbers.choice(victims)
                 kills[victim] += kill(victim, running, folder, random_numbers)
             samples.append(sample(start, running, folder))
             (folder / "samples.json").write_text(json.dumps(samples))
@@ -258,6 +259,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=1300.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--spare", nargs="*", choices=VICTIMS, default=[], help="do not kill these")
     parser.add_argument("--folder", type=Path, default=Path("week"))
     asked = parser.parse_args()
     folder = asked.folder.absolute()
@@ -274,7 +276,8 @@ def main() -> None:
         }
     )
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{PORT}/api"
-    result = simulate(folder, asked.runs, asked.seconds, asked.seed)
+    victims = [name for name in VICTIMS if name not in asked.spare]
+    result = simulate(folder, asked.runs, asked.seconds, victims, asked.seed)
     (folder / "result.json").write_text(json.dumps(result, indent=1))
     say(str({name: value for name, value in result.items() if name != "samples"}))
 

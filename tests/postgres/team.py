@@ -122,6 +122,7 @@ def running_team(folder: Path, database: Database) -> Iterator[Team]:
         "FACELOOM_GPU_LEASE_SECONDS": "60",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
+        "PREFECT_CLIENT_MAX_RETRIES": "6",
         "PREFECT_WORKER_QUERY_SECONDS": "2",  # 10 are for calmer places than a test
     }
     # The janitor in the server is to know of workers what it would know of other machines: heart-beats.

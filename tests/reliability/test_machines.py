@@ -17,6 +17,8 @@ pytestmark = [pytest.mark.usefixtures("long_nights"), pytest.mark.timeout(1800, 
 
 STAGES = ("ingest", "prepare", "train", "sample", "evaluate", "report")
 ONCE = dict.fromkeys(STAGES, 1)
+# A run is started again three times, no more.
+HALVES = pytest.mark.parametrize("stages", [STAGES[0::2], STAGES[1::2]], ids="-".join)
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def no_flow_left(team: Night, *besides: Popen[bytes]) -> None:
     team.nothing_left(*besides)
 
 
-@pytest.mark.parametrize("stages", [("ingest", "train", "report"), ("prepare", "sample", "evaluate")], ids=str)
+@HALVES
 def test_the_process_of_a_flow_run_is_killed(stages: tuple[str, ...], team: Night, undisturbed: dict[str, Any]) -> None:
     """Its worker notices, the janitor starts it again, and it goes on with what is not done, three times."""
     worker = team.worker()
@@ -61,16 +63,18 @@ def test_the_process_of_a_flow_run_is_killed(stages: tuple[str, ...], team: Nigh
     no_flow_left(team, team.started[0], worker)
 
 
-def test_the_worker_is_killed_alone(team: Night, undisturbed: dict[str, Any]) -> None:
-    """The flow run goes on without its worker, and ends as if nothing had been; the next worker does not repeat it."""
-    worker = team.worker()
+def test_the_worker_is_killed_at_each_stage(team: Night, undisturbed: dict[str, Any]) -> None:
+    """The flow run goes on without its worker, and ends as if nothing had been; the next workers do not repeat it."""
+    worker = team.worker("worker")
     run = run_of(team)
-    team.child("train")
-    worker.kill()
-    second = team.worker("second")
+    for stage in STAGES:
+        team.child(stage)
+        worker.kill()
+        worker.wait()
+        worker = team.worker(f"worker after {stage}")
     ended_well(team, run, undisturbed)
     assert team.run(run)["run_count"] == 1
-    no_flow_left(team, team.started[0], second)
+    no_flow_left(team, team.started[0], worker)
 
 
 def test_a_machine_is_lost(team: Night, undisturbed: dict[str, Any]) -> None:
@@ -133,25 +137,29 @@ def test_the_server_is_away_while_training_ends(team: Night, undisturbed: dict[s
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 130)], ids=["kill", "terminate"])
-def test_serve_is_killed(number: int, code: int, night: Night, undisturbed: dict[str, Any]) -> None:
+@HALVES
+def test_serve_is_killed(
+    stages: tuple[str, ...], number: int, code: int, night: Night, undisturbed: dict[str, Any]
+) -> None:
     """`faceloom serve` takes its server along, and its run saves; the next one finishes what was under way."""
-    words = ("serve", "smoke", "--flow", "pipeline", "--every", "1d", "--port")
-    first = night.command(*words, port := free())
+    words = ("serve", "smoke", "--flow", "pipeline", "--every", "1d", "--port", port := free())
+    serve = night.command(*words)
     night.url = f"http://127.0.0.1:{port}/api"
     night.until("the server answers", night.server_answers)
     night.until("the deployment is there", lambda: night.post("deployments/filter"))
     run = night.start_run("faceloom/smoke-serve")
-    night.child("train")
-    first.send_signal(number)
-    assert first.wait(120) == code
-    assert "Traceback" not in night.said()
-    second = night.command(*words, port, PREFECT_API_URL="")
-    night.until("the server answers", night.server_answers)
+    for stage in stages:
+        night.child(stage)
+        serve.send_signal(number)
+        assert serve.wait(120) == code
+        assert "Traceback" not in night.said()
+        serve = night.command(*words, PREFECT_API_URL="")
+        night.until("the server answers", night.server_answers)
     ended_well(night, run, undisturbed)
     # It sends its last logs; without server it would try that for minutes.
     night.until("the flow's process ends", lambda: not any("prefect.engine" in w for w in night.processes().values()))
-    second.terminate()
-    assert second.wait(60) == 130
+    serve.terminate()
+    assert serve.wait(60) == 130
     night.nothing_left()
 
 
