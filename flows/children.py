@@ -41,6 +41,7 @@ def run_in_child(
     *,
     log: Path | None = None,
     stall_seconds: float | None = None,
+    limit_seconds: float | None = None,
     grace_seconds: float = GRACE_SECONDS,
 ) -> StageResult:
     """Run `stage` in a child process and return what it returns.
@@ -55,11 +56,12 @@ def run_in_child(
         report_progress: called in this process, at most five times a second.
         log: where the child's own output goes; None leaves it on stderr.
         stall_seconds: kill a child that reports no progress for so long; None waits for ever.
+        limit_seconds: kill a child that works for so long; None is no limit.
         grace_seconds: see above.
 
     Raises:
         FaceloomError: the stage's own, of the same type.
-        StageFailed: the child was killed, stalled, or ended without an answer.
+        StageFailed: the child was killed, stalled, took too long, or ended without an answer.
     """
     with tempfile.TemporaryDirectory(prefix="faceloom-") as folder:
         scratch = Path(folder)
@@ -69,17 +71,22 @@ def run_in_child(
         with lean_start():
             child.start()
         try:
-            _watch(name, child, scratch / PROGRESS_FILE, report_progress, stall_seconds)
+            _watch(name, child, scratch / PROGRESS_FILE, report_progress, stall_seconds, limit_seconds)
         finally:
             _end(child, grace_seconds)
         return _answer(name, child, scratch / ANSWER_FILE, log)
 
 
 def _watch(
-    name: str, child: SpawnProcess, path: Path, report_progress: ReportProgress, stall_seconds: float | None
+    name: str,
+    child: SpawnProcess,
+    path: Path,
+    report_progress: ReportProgress,
+    stall_seconds: float | None,
+    limit_seconds: float | None,
 ) -> None:
     seen: dict[str, Any] | None = None
-    moved = time.monotonic()
+    started = moved = time.monotonic()
     ended = False
     while not ended:
         ended = bool(wait([child.sentinel], timeout=_POLL_SECONDS))
@@ -89,6 +96,8 @@ def _watch(
             report_progress(Progress(**progress))
         elif stall_seconds is not None and not ended and time.monotonic() - moved > stall_seconds:
             raise StageFailed(f"{name} was stopped: it made no progress for {stall_seconds:g} s")
+        if limit_seconds is not None and not ended and time.monotonic() - started > limit_seconds:
+            raise StageFailed(f"{name} was stopped: it took longer than {limit_seconds:g} s")
 
 
 def _end(child: SpawnProcess, grace_seconds: float) -> None:

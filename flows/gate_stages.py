@@ -40,6 +40,7 @@ def promote(order: Order, report_progress: ReportProgress) -> StageResult:
         candidate = known.get(_digest(order))
         if candidate is not None and is_decided(registry, candidate.number):
             entry.outcome = ALREADY_DONE
+            decision = candidate.decision or {}
         else:
             decision = _decision(order, report_progress).fields
             candidate = registry.register(place.run_dir, checkpoint, dataset, decision, _pictures(order))
@@ -49,7 +50,7 @@ def promote(order: Order, report_progress: ReportProgress) -> StageResult:
             else:
                 registry.reject(candidate.number, WHO, why)
         entry.note = candidate.name
-    summary = {"version": candidate.number, "model": candidate.model, "decision": candidate.decision or {}}
+    summary = {"version": candidate.number, "model": candidate.model, "decision": dict(decision)}
     return _result(entry, str(candidate.path), summary)
 
 

@@ -97,11 +97,11 @@ def holding_gpu(stage: str) -> Iterator[None]:
     """
     with get_client(sync_client=True) as client:
         slot = _Slot(client, lease_seconds())
-        slot.take(stage)
         ended = threading.Event()
         renewing = threading.Thread(target=slot.keep, args=(ended,), name="faceloom-gpu-lease", daemon=True)
-        renewing.start()
         try:
+            slot.take(stage)
+            renewing.start()
             yield
         finally:
             ended.set()
@@ -149,8 +149,10 @@ class _Slot:
                 wait = min(2 * wait, _ASK_EVERY_SECONDS)
 
     def keep(self, ended: threading.Event) -> None:
-        """Renew the lease until the event. One that ran out while the server was away is taken anew when it is free."""
+        """Note the lease, and renew it until the event. One that ran out while the server was away is taken anew."""
         wait, logger = self._seconds / _RENEWALS, get_logger("faceloom.gpu")
+        with self._one_by_one:
+            self._note()
         while not ended.wait(wait):
             try:
                 with self._one_by_one:
@@ -189,13 +191,12 @@ class _Slot:
                 return False
             raise
         self._lease = UUID(answer["lease_id"])
-        self._note(answer["lease_id"])
         return bool(answer["limits"])  # none where somebody has deleted the limit meanwhile
 
-    def _note(self, lease: str) -> None:
-        if self._run is not None:
-            with contextlib.suppress(httpx.HTTPError):  # the slot is taken all the same
-                self._client.update_flow_run_labels(self._run, {_LABEL: lease})
+    def _note(self) -> None:
+        if self._run is not None and self._lease is not None:
+            with contextlib.suppress(httpx.HTTPError, PrefectException):  # the slot is taken all the same
+                self._client.update_flow_run_labels(self._run, {_LABEL: str(self._lease)})
 
     def _renewed(self) -> bool:
         if self._lease is not None:
@@ -206,7 +207,9 @@ class _Slot:
                 if error.response.status_code not in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
                     raise
                 self._lease = None
-        return self._try()
+        is_taken = self._try()
+        self._note()
+        return is_taken
 
 
 def _is_mistake(error: Exception) -> bool:

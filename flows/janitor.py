@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -30,25 +31,32 @@ from prefect.client.schemas.filters import (
     TaskRunFilterState,
     TaskRunFilterStateType,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 from prefect.exceptions import PrefectException
 from prefect.logging.loggers import get_logger
 from prefect.runtime import flow_run
-from prefect.states import AwaitingRetry, Crashed
+from prefect.states import AwaitingRetry, Completed, Crashed
 
 from flows.gpu import release_slot_of
 from flows.heartbeat import feel
-from flows.process_identity import is_gone, sign
+from flows.process_identity import is_gone, is_signed, sign
+from flows.supersede import newer_waiting, reason
 
-FLOWS = ("faceloom", "pipeline", "retrain", "janitor")
+FLOWS = ("faceloom", "retrain", "janitor")  # others may have flows of the latter names, but without our tag
+TAG = "faceloom"  # of every deployment of ours
 AGAIN_AT_MOST = 3
 LOOK_EVERY_SECONDS = 30.0
 # A worker starts a process in seconds; a cluster may first fetch an image.
 PENDING_SECONDS = 900.0
 _AGAIN_AFTER_SECONDS = 30.0
 _CRASHES_OF_SECONDS = 3600.0
+# How long the last states of tasks may be on their way; what a killed server had in memory never comes.
+_STATES_ON_THE_WAY_SECONDS = 180.0
 _MARK = "faceloom's janitor"
+_OPEN_TASKS = TaskRunFilter(
+    state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING]))
+)
 
 
 @dataclass(frozen=True)
@@ -89,10 +97,12 @@ class Janitor:
         with get_client(sync_client=True) as client:
             lost = list(self._lost(client))
             actions = [_mark_lost(client, run, last) for run, last in lost if _as_it_was(client, run)]
-            crashed = _crashed(client)
-            for run in crashed:  # by its worker, which sees the end of a process, but not what that leaves
-                _close(client, run, "the process of its flow run is gone")
-            return [*actions, *(_again(client, run) for run in crashed if _may_start_again(client, run))]
+            for run in _crashed(client):  # by its worker, which sees the end of a process, but not what that leaves
+                if _as_it_was(client, run):  # another janitor may have started it again
+                    _close(client, run, "the process of its flow run is gone")
+                    if _may_start_again(client, run) and _as_it_was(client, run):
+                        actions.append(_again(client, run))
+            return [*actions, *_end_lost_tasks(client)]
 
     @property
     def seconds_to_second_look(self) -> float | None:
@@ -177,8 +187,10 @@ def look_in_background() -> None:
 
 
 @flow(name="janitor", flow_run_name="janitor", persist_result=False)
-def janitor() -> list[str]:
+def janitor() -> Any:
     """Mark flow runs that lost their heart-beat as Crashed, and start those of deployments again."""
+    if newer := newer_waiting():
+        return Completed(message=reason(newer), data=[])
     actions = [f"{action.run}: {action.text}" for action in look_twice()]
     for line in actions or ["every flow run that is said to be running gives signs of life"]:
         get_run_logger().info(line)
@@ -186,11 +198,16 @@ def janitor() -> list[str]:
 
 
 def _runs(client: SyncPrefectClient, *types: StateType, **more: object) -> list[FlowRun]:
-    found: list[FlowRun] = []
     asked = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types))), **more)  # type: ignore[arg-type]
+    own, *others = FLOWS
+    return [*_read(client, asked, own), *filter(_is_ours, _read(client, asked, *others))]
+
+
+def _read(client: SyncPrefectClient, asked: FlowRunFilter, *flows: str) -> list[FlowRun]:
+    found: list[FlowRun] = []
     while True:
         page = client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=list(FLOWS))),
+            flow_filter=FlowFilter(name=FlowFilterName(any_=list(flows))),
             flow_run_filter=asked,
             sort=FlowRunSort.ID_DESC,
             limit=200,
@@ -199,6 +216,10 @@ def _runs(client: SyncPrefectClient, *types: StateType, **more: object) -> list[
         found += page
         if len(page) < 200:
             return found
+
+
+def _is_ours(run: FlowRun) -> bool:
+    return TAG in run.tags or is_signed(run)
 
 
 def _as_it_was(client: SyncPrefectClient, run: FlowRun) -> bool:
@@ -223,14 +244,44 @@ def _close(client: SyncPrefectClient, run: FlowRun, text: str) -> None:
     """End what a dead flow run left: its task runs, and its slot of the GPU."""
     for task in client.read_task_runs(
         flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])),
-        task_run_filter=TaskRunFilter(
-            state=TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING]))
-        ),
+        task_run_filter=_OPEN_TASKS,
         sort=TaskRunSort.ID_DESC,
         limit=200,
     ):
         client.set_task_run_state(task.id, Crashed(message=text), force=True)
     release_slot_of(client, run)
+
+
+def _end_lost_tasks(client: SyncPrefectClient) -> list[Action]:
+    """End task runs that are still said to be running though their flow run ended: a killed server forgot their end."""
+    now = datetime.datetime.now(datetime.UTC)
+    between = {
+        "after_": now - datetime.timedelta(seconds=_CRASHES_OF_SECONDS),
+        "before_": now - datetime.timedelta(seconds=_STATES_ON_THE_WAY_SECONDS),
+    }
+    ended = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.COMPLETED, StateType.FAILED])),
+        end_time=FlowRunFilterEndTime.model_validate(between),
+    )
+    actions = []
+    for task in client.read_task_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=list(FLOWS))),
+        flow_run_filter=ended,
+        task_run_filter=_OPEN_TASKS,
+        sort=TaskRunSort.ID_DESC,
+        limit=200,
+    ):
+        assert task.flow_run_id is not None, "the server was asked for tasks of flow runs"
+        run = client.read_flow_run(task.flow_run_id)
+        if not _is_ours(run) or run.state_type not in (StateType.COMPLETED, StateType.FAILED):
+            continue
+        text = f"{_MARK}: the server lost how it ended; its flow run is {run.state_name}"
+        # A flow of ours is Completed only where all its tasks are.
+        is_well = run.state_type == StateType.COMPLETED
+        state: State[Any] = Completed(message=text) if is_well else Crashed(message=text)
+        client.set_task_run_state(task.id, state, force=True)
+        actions.append(Action(task.name, text))
+    return actions
 
 
 def _crashed(client: SyncPrefectClient) -> list[FlowRun]:

@@ -53,16 +53,20 @@ def permitted(name: str, text: str, data_root: Path) -> Path:
     return path_of(text)
 
 
-def permitted_config(config: RunConfig, data_root: Path) -> None:
-    """Check every place that a config names. Raises ConfigError for the first that lies elsewhere."""
-    places = {
+def places_of(config: RunConfig) -> dict[str, tuple[str, ...]]:
+    """Return every path and address that a config names, by the option that names it."""
+    return {
         "data.path": (config.data.path,),
         "data.mirrors": config.data.mirrors,
         "train.transfer": (config.train.transfer,),
         "eval.weights": (config.eval.weights,),
         "eval.extractor": (config.eval.extractor,) if re.search(r"[/\\.]", config.eval.extractor) else (),
     }
-    for name, texts in places.items():
+
+
+def permitted_config(config: RunConfig, data_root: Path) -> None:
+    """Check every place that a config names. Raises ConfigError for the first that lies elsewhere."""
+    for name, texts in places_of(config).items():
         for text in filter(None, texts):
             permitted(name, text, data_root)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from prefect import flow
+from prefect.states import Completed
 
 from flows import announcements, run_names, tasks
 from flows.janitor import look_in_background
 from flows.next_steps import command, told
 from flows.parameters import DEFAULT_PRESET, DataRoot, Preset, Settings, Source, order_of
 from flows.stages import Order, StageResult, source_of
+from flows.supersede import newer_waiting, reason
 from flows.ui import publish_summary
 
 
@@ -20,7 +23,7 @@ def pipeline(
     source: Source = "",
     settings: Settings = (),
     data_root: DataRoot = "",
-) -> list[StageResult]:
+) -> Any:
     """Make a preset's data set and model, samples, scores and report; what is already done is not done again.
 
     Args:
@@ -34,6 +37,8 @@ def pipeline(
     with told():
         order = order_of(preset, source, settings, data_root)
     look_in_background()
+    if newer := newer_waiting():
+        return Completed(message=reason(newer), data=[])
     with told(command("run", order)):
         results = make(order)
     publish_summary(order.config, results)

@@ -25,16 +25,24 @@ def sign(client: SyncPrefectClient, run: FlowRun) -> None:
         client.update_flow_run_labels(run.id, {_LABEL: identity, _RUN_COUNT: run.run_count})
 
 
+def is_signed(run: FlowRun) -> bool:
+    """Whether a process of faceloom works, or worked, on a flow run."""
+    return _LABEL in run.labels
+
+
 def is_gone(run: FlowRun) -> bool:
     """Whether the process of a running flow run is known to have ended: it was one of this machine, and is not there.
 
-    The note of an earlier try says nothing about this one.
+    The note of an earlier try says nothing about this one, and a /proc that hides other users' processes
+    (hidepid, ProtectProc=) nothing of those that it hides.
     """
     identity = str(run.labels.get(_LABEL, ""))
     if not identity or run.labels.get(_RUN_COUNT) != run.run_count:
         return False
-    place, pid = identity.rsplit("/", 2)[0], identity.split("/")[-2]
-    return place == _place() and identity_of(int(pid)) != identity
+    place, pid = identity.rsplit("/", 2)[0], int(identity.split("/")[-2])
+    if place != _place() or identity_of(pid) == identity:
+        return False
+    return (_PROC / str(pid)).exists() or not _lives(pid)
 
 
 def identity_of(pid: int) -> str:
@@ -47,6 +55,16 @@ def identity_of(pid: int) -> str:
     except OSError:
         return ""
     return "" if state == "Z" or not _place() else f"{_place()}/{pid}/{facts[18]}"
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _place() -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.states import Completed
 
-from flows import announcements, run_names, supersede, tasks
+from flows import announcements, begun, run_names, supersede, tasks
 from flows.janitor import look_in_background
 from flows.next_steps import command, told
 from flows.parameters import DEFAULT_PRESET, DataRoot, Preset, Settings, Source, order_of
@@ -54,14 +54,17 @@ def perform(order: Order, force: bool) -> tuple[Trigger, list[StageResult]]:
     """Run what is due; no results where nothing was."""
     if newer := newer_waiting():
         return _said(Trigger(False, supersede.reason(newer), order)), []
-    trigger = _said(look_for(order, force=force))
+    trigger = _said(begun.kept(order) or look_for(order, force=force))
     if not trigger.due and not trigger.unsure:
         return trigger, []
+    if trigger.due:
+        begun.keep(trigger)
     order, pictures, dataset = prepared(trigger.order)
     if trigger.unsure:
         trigger = _said(after_preparing(trigger, DatasetManifest.load(Path(dataset.path))))
         if not trigger.due:
             return trigger, []
+        begun.keep(trigger)
     results = [pictures, dataset, *measured(order, [dataset])]
     verdict = tasks.judge(order, wait_for=results)
     version = tasks.promote(order, wait_for=[verdict])

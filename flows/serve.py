@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,13 +14,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flows import settings
-from flows.least_rights import ALLOWED
+from flows.least_rights import ALLOWED, places_of
 from flows.reports_server import ADDRESS, reports_server
 from flows.server import Server, own_server
 from flows.stages import Order
 from flows.terminal import Terminal
 from gan_core import artifacts
 from gan_core.errors import ConfigError
+from gan_core.paths import is_address
 
 REPORTS_PORT = 4201
 _HERE, _LOOPBACK = "http://127.0.0.1", ("127.0.0.1", "localhost", "::1")
@@ -58,13 +58,30 @@ def serve(own: Terminal, preset: str, order: Order, wanted: Wanted) -> None:
     if source and "://" not in source:
         source = str(Path(source).absolute())
     # The machine's own user named them here, so runs may read them.
-    named = [source, str(Path(preset).absolute()) if preset.endswith(".toml") else ""]
-    os.environ[ALLOWED] = os.pathsep.join(filter(None, [os.environ.get(ALLOWED, ""), *named]))
+    named = [text for texts in places_of(order.config).values() for text in texts if text]
+    named += [preset] if preset.endswith(".toml") else []
+    absolute = [text if is_address(text) else str(Path(text).expanduser().absolute()) for text in named]
+    os.environ[ALLOWED] = os.pathsep.join(filter(None, [os.environ.get(ALLOWED, ""), *absolute]))
     settings.set_up_prefect(root)
+    _check_login(wanted)
     with _reports(root, wanted) as reports, _server(order, wanted) as url, own.display() as display:
         display.note(f"server   {url.removesuffix('/api')}")
         display.note(f"reports  {reports or 'not served here, see --reports-port'}")
         _run(own, preset, order, wanted, source)
+
+
+def _check_login(wanted: Wanted) -> None:
+    """Raise ConfigError for a server that others would reach without a login: it runs what it is told to."""
+    if os.environ.get("PREFECT_API_URL"):
+        return
+    login = os.environ.get("PREFECT_SERVER_API_AUTH_STRING", "")
+    if not login and wanted.host not in _LOOPBACK:
+        raise ConfigError(
+            f"--host {wanted.host} lets others reach the server, and who reaches it can run programs here; set "
+            "PREFECT_SERVER_API_AUTH_STRING=user:password, or leave --host out"
+        )
+    if login:
+        os.environ.setdefault("PREFECT_API_AUTH_STRING", login)
 
 
 @contextlib.contextmanager
@@ -120,9 +137,17 @@ def _run(own: Terminal, preset: str, order: Order, wanted: Wanted, source: str) 
     from prefect.runner import Runner
 
     class Ours(Runner):
+        async def work(self) -> None:
+            self.loop, self.main = asyncio.get_running_loop(), asyncio.current_task()
+            await self.start()
+
         def handle_sigterm(self, *_: Any, **__: Any) -> None:
-            """End as at Ctrl-C: Prefect's own would leave the event loop in its middle, with tracebacks."""
-            signal.raise_signal(signal.SIGINT)
+            """End as at Ctrl-C: Prefect's own would leave the event loop in its middle, with tracebacks.
+
+            Not by SIGINT: what a script starts in the background does not hear that.
+            """
+            assert self.main is not None, "it was noted in a task"
+            self.loop.call_soon_threadsafe(self.main.cancel)
 
     from flows.deployments import Schedule, deployment
 
@@ -141,7 +166,8 @@ def _run(own: Terminal, preset: str, order: Order, wanted: Wanted, source: str) 
     deployment_id = runner.add_deployment(made)
     own.emit(
         {"deployment": made.full_name, "id": str(deployment_id)},
-        f"serving {made.full_name}; runs by hand: the UI, or faceloom retrain",
+        f"serving {made.full_name}; runs by hand: the UI, or\n"
+        f"  PREFECT_API_URL={os.environ['PREFECT_API_URL']} prefect deployment run {made.full_name}",
     )
     ended = threading.Event()
     if wanted.poll_seconds:
@@ -150,6 +176,8 @@ def _run(own: Terminal, preset: str, order: Order, wanted: Wanted, source: str) 
         arguments = (order, deployment_id, wanted.poll_seconds, ended)
         threading.Thread(target=watch, args=arguments, name="faceloom-new-data", daemon=True).start()
     try:
-        asyncio.run(runner.start())
+        asyncio.run(runner.work())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
     finally:
         ended.set()

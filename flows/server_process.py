@@ -56,6 +56,8 @@ def run_server(host: str, port: int, *, full: bool) -> None:
         SystemExit: it could not start; why is printed.
     """
     os.environ["PREFECT__SERVER_FINAL"] = "1"
+    # Its own pages ask from there; Prefect would let any page that a browser shows ask as well.
+    os.environ.setdefault("PREFECT_SERVER_CORS_ALLOWED_ORIGINS", f"http://{host}:{port}")
     import uvicorn
 
     try:

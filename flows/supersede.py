@@ -1,4 +1,4 @@
-"""Only the newest of several waiting runs of a deployment does anything.
+"""Only the newest of several waiting runs of a deployment does anything; one with other parameters is another matter.
 
 A deployment of ours runs one flow run at a time. Prefect either cancels what comes meanwhile, which drops the
 newest, or lets all of it wait in line, which after a long training is a pile of runs. So they wait; the first to start
@@ -36,16 +36,17 @@ _KEPT = "faceloom.kept"
 def newer_waiting() -> str:
     """Return the name of the run that shall work instead of this one; empty where this one shall.
 
-    Of all runs of the deployment that are due and wait, the newest is kept; those between are ended here. A server that
-    is away keeps nobody from working.
+    Of all runs of the deployment with the same parameters that are due and wait, the newest is kept; those between are
+    ended here. A server that is away keeps nobody from working.
     """
     if not deployment.id or not flow_run.id or flow_run.scheduled_start_time is None:
         return ""
     try:
         with get_client(sync_client=True) as client:
-            if client.read_flow_run(UUID(flow_run.id)).labels.get(_KEPT):
+            own = client.read_flow_run(UUID(flow_run.id))
+            if own.labels.get(_KEPT):
                 return ""
-            waiting = _newer(client, UUID(str(deployment.id)), flow_run.scheduled_start_time)
+            waiting = _newer(client, UUID(str(deployment.id)), own, flow_run.scheduled_start_time)
             if not waiting:
                 return ""
             *between, newest = waiting
@@ -62,8 +63,8 @@ def reason(newest: str) -> str:
     return f"{NOTHING}{newest}, scheduled later, waits to do it"
 
 
-def _newer(client: SyncPrefectClient, of: UUID, own: datetime.datetime) -> list[FlowRun]:
-    """Return the runs that wait and are due, scheduled later than this one, the newest last."""
+def _newer(client: SyncPrefectClient, of: UUID, own: FlowRun, since: datetime.datetime) -> list[FlowRun]:
+    """Return the runs that wait and are due, would do the same as `own`, and were scheduled later; the newest last."""
     asked = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
         next_scheduled_start_time=FlowRunFilterNextScheduledStartTime(before_=DateTime.now("UTC")),
@@ -73,4 +74,8 @@ def _newer(client: SyncPrefectClient, of: UUID, own: datetime.datetime) -> list[
         deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[of])),
         sort=FlowRunSort.EXPECTED_START_TIME_ASC,
     )
-    return [run for run in runs if str(run.id) != flow_run.id and (run.expected_start_time or own) > own]
+    return [
+        run
+        for run in runs
+        if run.id != own.id and run.parameters == own.parameters and (run.expected_start_time or since) > since
+    ]

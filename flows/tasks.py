@@ -47,6 +47,8 @@ def _run_name() -> str:
     return f"{task_run.task_name} {task_run.parameters['order'].config.preset}"
 
 
+# Of a task that may first wait for the GPU, while others train; how long it may then work is said to `perform`.
+_GPU_TASK_SECONDS = 28 * DAY
 _COMMON: dict[str, Any] = {
     "task_run_name": _run_name,
     "cache_policy": NO_CACHE,
@@ -83,34 +85,34 @@ def prepare(order: Order) -> StageResult:
 @task(
     retries=5,
     retry_delay_seconds=exponential_backoff(10),
-    timeout_seconds=7 * DAY,
+    timeout_seconds=_GPU_TASK_SECONDS,
     **_COMMON,
 )
 def train(order: Order) -> StageResult:
     """Train; a retry goes on from the newest checkpoint. Half an hour without a log line is a hang."""
-    return perform("train", order, gpu=True, stall_seconds=30 * MINUTE)
+    return perform("train", order, gpu_seconds=7 * DAY, stall_seconds=30 * MINUTE)
 
 
 @task(
     retries=2,
     retry_delay_seconds=exponential_backoff(5),
-    timeout_seconds=6 * HOUR,
+    timeout_seconds=_GPU_TASK_SECONDS,
     **_COMMON,
 )
 def sample(order: Order) -> StageResult:
     """Write pictures from the trained generator."""
-    return perform("sample", order, gpu=True)
+    return perform("sample", order, gpu_seconds=6 * HOUR)
 
 
 @task(
     retries=2,
     retry_delay_seconds=exponential_backoff(5),
-    timeout_seconds=6 * HOUR,
+    timeout_seconds=_GPU_TASK_SECONDS,
     **_COMMON,
 )
 def evaluate(order: Order) -> StageResult:
     """Measure the trained generator."""
-    return perform("evaluate", order, gpu=True)
+    return perform("evaluate", order, gpu_seconds=6 * HOUR)
 
 
 @task(
@@ -127,36 +129,39 @@ def report(order: Order) -> StageResult:
 @task(
     retries=2,
     retry_delay_seconds=exponential_backoff(5),
-    timeout_seconds=6 * HOUR,
+    timeout_seconds=_GPU_TASK_SECONDS,
     **_COMMON,
 )
 def judge(order: Order) -> StageResult:
     """Measure candidate and blessed model under one protocol, and decide."""
-    return perform("judge", order, gpu=True)
+    return perform("judge", order, gpu_seconds=6 * HOUR)
 
 
 @task(
     retries=2,
     retry_delay_seconds=exponential_backoff(5),
-    timeout_seconds=HOUR,
+    timeout_seconds=_GPU_TASK_SECONDS,
     **_COMMON,
 )
 def promote(order: Order) -> StageResult:
     """Register the candidate, and bless it if the gate says so."""
-    result = perform("promote", order, gpu=True)
+    result = perform("promote", order, gpu_seconds=HOUR)
     announcements.model_decided(order, result)
     return result
 
 
 @told()
-def perform(name: str, order: Order, *, gpu: bool = False, stall_seconds: float | None = None) -> StageResult:
+def perform(
+    name: str, order: Order, *, gpu_seconds: float | None = None, stall_seconds: float | None = None
+) -> StageResult:
     """Run the stage `name` in a child process, and tell the terminal, Prefect's log and its UI about it.
 
     Args:
         name: of the stage.
         order: what it is told.
-        gpu: whether it takes the slot of the GPU. No tag of Prefect's: for each it asks the server, which after a long
-            stage took 2 s, and failed the task where the server was away.
+        gpu_seconds: it takes the slot of the GPU, for so long at most once it has it; None is a stage that needs none.
+            No tag of Prefect's: for each it asks the server, which after a long stage took 2 s, and failed the task
+            where the server was away.
         stall_seconds: see `run_in_child`.
     """
     view, logger = VIEW.get(View()), get_run_logger()
@@ -172,7 +177,7 @@ def perform(name: str, order: Order, *, gpu: bool = False, stall_seconds: float 
     display.started(name, shown(folder_of(order, name)), attempt)
     log = None if view.verbose else new_log(order.data_root, name)
     try:
-        with holding_gpu(name) if gpu else contextlib.nullcontext():
+        with holding_gpu(name) if gpu_seconds else contextlib.nullcontext():
             result = run_in_child(
                 name,
                 STAGES.get(name) or GATE_STAGES[name],
@@ -180,6 +185,7 @@ def perform(name: str, order: Order, *, gpu: bool = False, stall_seconds: float 
                 report_progress,
                 log=log,
                 stall_seconds=stall_seconds,
+                limit_seconds=gpu_seconds,
             )
     except Exception as error:
         display.failed(name, error)

@@ -117,8 +117,9 @@ def _licences(dataset: DatasetManifest, account: Account) -> str | None:
 
 def _rejects(dataset: DatasetManifest) -> str | None:
     try:
-        lines = (dataset.path / REJECTS).read_text(encoding="utf-8").splitlines()
-        counts = Counter(json.loads(line)["reason"] for line in lines)
+        # Not splitlines: a picture's name may hold other separators of lines, such as U+2028.
+        lines = (dataset.path / REJECTS).read_text(encoding="utf-8").split("\n")
+        counts = Counter(json.loads(line)["reason"] for line in lines if line)
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"cannot be read: {error}"
     if dict(counts) == dict(dataset.rejects):

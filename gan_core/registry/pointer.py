@@ -82,7 +82,8 @@ def note(folder: Path, line: dict[str, Any]) -> None:
 def read_book(folder: Path) -> list[dict[str, Any]]:
     """Return the events of a model in order. Lines that a kill cut short are left out."""
     try:
-        texts = (folder / BOOK).read_text(encoding="utf-8", errors="replace").splitlines()
+        # Not splitlines: a reason may hold other separators of lines, such as U+2028.
+        texts = (folder / BOOK).read_text(encoding="utf-8", errors="replace").split("\n")
     except OSError:
         return []
     lines = []

@@ -63,7 +63,10 @@ class Night:
         return {**inherited, **own, **prefect_environment(self.data_root, own)}
 
     def start(self, name: str, *words: str, **more: str) -> subprocess.Popen[bytes]:
-        """Start `python -m words...` in a session of its own; its output goes to `name`.log."""
+        """Start `python -m words...` in a session of its own; its output goes to `name`.log.
+
+        It is deaf to SIGINT, as what a script starts in the background: SIGTERM alone must be enough.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
@@ -74,6 +77,7 @@ class Night:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=_ignore_sigint,
             )
         self.started.append(process)
         return process
@@ -234,6 +238,10 @@ class Night:
                 time.sleep(0.1)
         for process in self.started:
             process.wait()
+
+
+def _ignore_sigint() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def kill(pid: int) -> None:
