@@ -101,6 +101,15 @@ def test_a_stalled_child_is_stopped_with_all_it_started(tmp_path: Path) -> None:
     until(lambda: not alive(pid_in(tmp_path / "train.grandchild")))
 
 
+def test_a_child_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
+    """The limit is that of the stage alone: waiting for the GPU comes before it."""
+    behave(tmp_path, "train", "hang deaf")
+    with pytest.raises(StageFailed) as caught:
+        run_train(tmp_path, limit_seconds=3.0, grace_seconds=0.5)
+    assert str(caught.value) == "train was stopped: it took longer than 3 s"
+    until(lambda: not alive(pid_in(tmp_path / "train.grandchild")))
+
+
 PARENT = """
 import signal
 import sys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def test_lengths_of_time_have_units(text: str, seconds: float) -> None:
         (["serve", "smoke"], "say when: one of --cron '0 3 * * *', --every 1d, --on-new-data"),
         (["serve", "smoke", "--every", "1d", "--on-new-data"], "say when: one of"),
         (["serve", "smoke", "--every", "soon"], "--every takes a length of time such as 90s"),
+        (["serve", "smoke", "--every", "1d", "--host", "0.0.0.0"], "set PREFECT_SERVER_API_AUTH_STRING=user:password"),
         (["serve", "smok", "--every", "1d"], "unknown preset 'smok' (did you mean 'smoke'?)"),
         (["deploy", "smoke"], "missing option '--pool'"),
         (["deploy", "smoke", "--pool", "p"], "PREFECT_API_URL names no server"),
@@ -89,6 +91,19 @@ def test_mistakes_are_one_line(
     error = capsys.readouterr().err
     assert ended.value.code == 2
     assert message in error and error.count("\n") == 1
+
+
+def test_runs_may_read_what_serve_was_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever serves names places by --source and --set; each run would refuse them otherwise."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    for name in ("FACELOOM_DATA_ROOT", "FACELOOM_ALLOWED_PATHS", "PREFECT_HOME"):
+        monkeypatch.setenv(name, "")
+    with pytest.raises(SystemExit):  # by the host, which is looked at after the places
+        places = ["--source", "faces", "--set", "train.transfer=/old/run", "--set", "eval.extractor=nets/own.onnx"]
+        main(["serve", "smoke", "--every", "1d", "--host", "0.0.0.0", *places])
+    allowed = os.environ["FACELOOM_ALLOWED_PATHS"].split(":")
+    assert sorted(allowed) == sorted([f"{tmp_path}/faces", "/old/run", f"{tmp_path}/nets/own.onnx"])
 
 
 def test_serving_needs_the_server_that_was_named(

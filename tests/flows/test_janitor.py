@@ -2,25 +2,27 @@ from __future__ import annotations
 
 import datetime
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
+from prefect import task as prefect_task
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.sorting import TaskRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Completed, Crashed, Pending, Running
+from prefect.states import Completed, Crashed, Failed, Pending, Running
 
 from flows import heartbeat, janitor
 from flows.gpu import ensure_limit
 from flows.heartbeat import Pulse
 from flows.janitor import Action, Janitor
-from flows.process_identity import identity_of
+from flows.process_identity import identity_of, is_gone
 from tests.flows.test_children import until
 
 _FLOW = """
@@ -66,10 +68,10 @@ def task_states(client: SyncPrefectClient, run: UUID) -> list[str]:
     return [task.state.type.value for task in found if task.state and task.flow_run_id == run]
 
 
-def deployed(client: SyncPrefectClient, state: State) -> UUID:
+def deployed(client: SyncPrefectClient, state: State, flow: str = "faceloom", *tags: str) -> UUID:
     """Return a run of a deployment, said to be in a state, of which no process knows."""
-    flow_id = client.request("POST", "/flows/", json={"name": "faceloom"}).json()["id"]
-    asked = {"name": "nightly", "flow_id": flow_id, "enforce_parameter_schema": False}
+    flow_id = client.request("POST", "/flows/", json={"name": flow}).json()["id"]
+    asked = {"name": "nightly", "flow_id": flow_id, "tags": tags, "enforce_parameter_schema": False}
     deployment = client.request("POST", "/deployments/", json=asked).json()["id"]
     run = client.request("POST", f"/deployments/{deployment}/create_flow_run", json={}).json()["id"]
     client.set_flow_run_state(run, state, force=True)
@@ -186,6 +188,74 @@ def test_the_slot_of_a_lost_run_comes_free_at_once(client: SyncPrefectClient, mo
     Janitor().look()
     assert client.read_global_concurrency_limit_by_name(name).active_slots == 0
     client.set_flow_run_state(run, Completed(), force=True)
+
+
+def test_runs_of_others_are_left_alone(client: SyncPrefectClient) -> None:
+    """A colleague's flow that is called "retrain" too has not our tag; one of ours has."""
+    theirs, ours = deployed(client, Running(), "retrain"), deployed(client, Running(), "retrain", "faceloom")
+    own = Janitor()
+    until(lambda: bool(own.look()))
+    assert state_of(client, ours).name == "AwaitingRetry"
+    assert state_of(client, theirs).name == "Running"
+    client.set_flow_run_state(ours, Completed(), force=True)
+
+
+def test_a_crash_that_another_janitor_dealt_with_is_left_alone(
+    client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list that was read before the run started again says nothing of its new try."""
+    run = deployed(client, Crashed(message="the worker saw it die"))
+    before = client.read_flow_run(run)
+    client.set_flow_run_state(run, Running(), force=True)
+    monkeypatch.setattr(janitor, "_crashed", lambda client: [before])
+    monkeypatch.setattr(heartbeat, "_LEAST_SECONDS", 600.0)
+    assert Janitor().look() == []
+    assert state_of(client, run).name == "Running"
+    client.set_flow_run_state(run, Completed(), force=True)
+
+
+@pytest.mark.parametrize(("flow", "task"), [(Completed(), "COMPLETED"), (Failed(), "CRASHED")])
+def test_tasks_whose_end_got_lost_end_with_their_flow_run(
+    flow: State, task: str, client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is killed forgets the last states of tasks; they would be Running for ever."""
+    run = deployed(client, Running(), "faceloom", "faceloom")
+    made = client.create_task_run(task=_stage, flow_run_id=run, dynamic_key="0", state=Running())
+    client.set_flow_run_state(run, flow, force=True)
+    until(lambda: task_states(client, run) == ["RUNNING"])
+    Janitor().look()
+    assert task_states(client, run) == ["RUNNING"]  # its end may be on the way
+    monkeypatch.setattr(janitor, "_STATES_ON_THE_WAY_SECONDS", -1.0)
+    (action,) = Janitor().look()
+    name = state_of(client, run).name
+    assert action == Action(made.name, f"faceloom's janitor: the server lost how it ended; its flow run is {name}")
+    assert task_states(client, run) == [task]
+
+
+@prefect_task(name="stage")
+def _stage() -> None:
+    """Stand in for a stage."""
+
+
+@pytest.mark.parametrize(("error", "gone"), [(PermissionError, False), (ProcessLookupError, True)])
+def test_a_process_that_is_hidden_is_not_gone(
+    error: type[OSError], gone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where /proc shows only one's own processes, a signal still tells that there is another."""
+    place = identity_of(os.getpid()).rsplit("/", 2)[0]
+    run = FlowRun(flow_id=uuid4(), run_count=1, labels={"faceloom.process": f"{place}/4242/1", "faceloom.run_count": 1})
+    for name in ("sys/kernel/random/boot_id", "self/ns/pid"):
+        (tmp_path / name).parent.mkdir(parents=True)
+    shutil.copy("/proc/sys/kernel/random/boot_id", tmp_path / "sys/kernel/random/boot_id")
+    (tmp_path / "self/ns/pid").symlink_to("/proc/self/ns/pid")
+
+    def kill(pid: int, number: int) -> None:
+        assert (pid, number) == (4242, 0)
+        raise error
+
+    monkeypatch.setattr("flows.process_identity._PROC", tmp_path)
+    monkeypatch.setattr("flows.process_identity.os.kill", kill)
+    assert is_gone(run) is gone
 
 
 def test_patience_follows_the_beats() -> None:

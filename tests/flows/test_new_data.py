@@ -80,17 +80,37 @@ def test_each_state_of_the_folder_starts_one_run(watched: Watched) -> None:
     assert (watched.looks, watched.started) == ([3, 5], [DEPLOYMENT] * 2)
 
 
-def test_what_is_not_due_starts_nothing(watched: Watched) -> None:
-    """The triggers decide, once for each state."""
+def test_what_is_not_due_starts_nothing_until_it_is(watched: Watched) -> None:
+    """The triggers are asked again where they said no, as a model grows old without any new picture."""
     until(lambda: watched.started)
     watched.due = False
     write_scenes(Path(watched.order.config.data.path), 4)
     watched.seen(4)
+    assert len(watched.started) == 1
     watched.due = True
+    until(lambda: len(watched.started) == 2)
+
+
+def test_after_a_decision_the_same_pictures_are_looked_at_again(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model that a run made may grow old; a run that failed decided nothing, and is not repeated."""
+    until(lambda: watched.started)
+    history: list[dict[str, str]] = [{"event": "registered"}]
+    monkeypatch.setattr(new_data.Registry, "history", lambda _: history)
+    threading.Event().wait(0.3)
+    assert len(watched.started) == 1
+    history.append({"event": "promoted"})
+    until(lambda: len(watched.started) == 2)
+
+
+def test_each_new_state_is_looked_at(watched: Watched) -> None:
+    """Pictures that come later count."""
+    until(lambda: watched.started)
     write_scenes(Path(watched.order.config.data.path), 6)
     watched.seen(6)
     until(lambda: len(watched.started) == 2)
-    assert watched.looks == [3, 4, 6]
+    assert watched.looks == [3, 6]
 
 
 def test_a_folder_that_is_gone_is_looked_at_again(watched: Watched) -> None:

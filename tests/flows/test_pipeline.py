@@ -160,14 +160,21 @@ def test_a_hanging_stage_is_stopped_at_its_timeout(tmp_path: Path, monkeypatch: 
 
 
 def test_who_holds_the_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only stages that compute on it; the others do not wait for it."""
+    """Only stages that compute on it; the others do not wait for it. Their time begins once they have it."""
     held: list[str] = []
+    limits: dict[str, float | None] = {}
 
     @contextlib.contextmanager
     def holding(stage: str) -> Iterator[None]:
         held.append(stage)
         yield
 
+    def run(name: str, *_: object, limit_seconds: float | None, **__: object) -> StageResult:
+        limits[name] = limit_seconds
+        return real(name, *_, limit_seconds=limit_seconds, **__)  # type: ignore[arg-type]
+
+    real = tasks.run_in_child
+    monkeypatch.setattr(tasks, "run_in_child", run)
     monkeypatch.setattr(tasks, "holding_gpu", holding)
     order = Order(config=load_config("smoke"), data_root=tmp_path)
 
@@ -178,6 +185,8 @@ def test_who_holds_the_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     all_stages()
     assert held == ["train", "sample", "evaluate", "judge", "promote"]
+    gpu = {"train": 7 * DAY, "sample": 6 * HOUR, "evaluate": 6 * HOUR, "judge": 6 * HOUR, "promote": HOUR}
+    assert limits == {**dict.fromkeys(["ingest", "prepare", "report"]), **gpu}
 
 
 @pytest.mark.parametrize(
@@ -185,12 +194,12 @@ def test_who_holds_the_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     [
         ("ingest", 2, 6 * HOUR),
         ("prepare", 2, DAY),
-        ("train", 5, 7 * DAY),
-        ("sample", 2, 6 * HOUR),
-        ("evaluate", 2, 6 * HOUR),
+        ("train", 5, 28 * DAY),  # with waiting for the GPU
+        ("sample", 2, 28 * DAY),
+        ("evaluate", 2, 28 * DAY),
         ("report", 1, HOUR),
-        ("judge", 2, 6 * HOUR),
-        ("promote", 2, HOUR),
+        ("judge", 2, 28 * DAY),
+        ("promote", 2, 28 * DAY),
     ],
 )
 def test_the_policy_of_each_task(name: str, retries: int, timeout_seconds: int) -> None:

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.flow_engine import run_flow
+from prefect.states import Scheduled
 
 from flows import retrain
 from flows.parameters import ASKED
@@ -75,6 +77,29 @@ def test_after_a_failure_only_what_failed_runs_again(tmp_path: Path, monkeypatch
     results = run(tmp_path, monkeypatch, True, "due")
     assert isinstance(results, list)
     assert [result.outcome for result in results] == ["already done"] * 5 + ["done"] * 3
+
+
+def test_a_second_try_goes_on_with_what_the_first_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed after the decision, a run still writes its page, though nothing would be due any more."""
+    behave(tmp_path, "report", "kill", "kill")
+    order = Order(config=load_config("smoke", ["train.seed=7"]), data_root=tmp_path)
+    looks = iter([Trigger(True, "3 new pictures", order)])
+    monkeypatch.setattr(retrain, "look_for", lambda asked, force: next(looks))
+    token = ASKED.set(Order(config=load_config("smoke"), data_root=tmp_path))
+    try:
+        with pytest.raises(StageFailed):
+            retrain.retrain("smoke", force=True)
+        with get_client(sync_client=True) as client:
+            (found,) = client.read_flow_runs(limit=1, sort=FlowRunSort.START_TIME_DESC)
+            assert found.state is not None and found.state.is_failed()
+            client.set_flow_run_state(found.id, Scheduled(), force=True)
+            results = run_flow(retrain.retrain, flow_run=client.read_flow_run(found.id), parameters=found.parameters)
+            ended = client.read_flow_run(found.id)
+    finally:
+        ASKED.reset(token)
+    assert isinstance(results, list)
+    assert [result.outcome for result in results] == ["already done"] * 7 + ["done"]
+    assert (ended.run_count, ended.name) == (2, "retrain smoke: 3 new pictures")
 
 
 def test_the_grid_lies_in_the_markdown_itself(tmp_path: Path) -> None:

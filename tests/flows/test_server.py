@@ -7,7 +7,9 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
+import httpx
 import pytest
 
 from flows import server
@@ -127,7 +129,13 @@ def test_the_janitor_of_a_server_with_a_login_logs_in(monkeypatch: pytest.Monkey
     """Else the server would refuse it at every look."""
     import flows.janitor  # before the environment below is what Prefect reads
 
-    for name in ("PREFECT__SERVER_FINAL", "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"):
+    ours = (
+        "PREFECT__SERVER_FINAL",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS",
+        "PREFECT_API_URL",
+        "PREFECT_API_AUTH_STRING",
+    )
+    for name in ours:
         monkeypatch.setenv(name, "")  # so that it is restored
         monkeypatch.delenv(name)
     monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "somebody:something")
@@ -142,3 +150,15 @@ def test_the_janitor_of_a_server_with_a_login_logs_in(monkeypatch: pytest.Monkey
     monkeypatch.setattr("uvicorn.run", lambda *_, **__: None)
     run_server("127.0.0.1", 4200, full=True)
     assert began == [("http://127.0.0.1:4200/api", "somebody:something")]
+
+
+def test_pages_of_others_get_no_answer_to_show(own_prefect: tuple[str, Path]) -> None:
+    """A page that a browser shows may not ask the server for itself; the server's own pages may."""
+    url = own_prefect[0]
+    own = url.removesuffix("/api")
+    headers = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "content-type"}
+    answers = {}
+    for origin in ("http://another.example", own):
+        answer = httpx.options(f"{url}/deployments/{uuid4()}", headers={**headers, "Origin": origin})
+        answers[origin] = answer.status_code, answer.headers.get("access-control-allow-origin")
+    assert answers == {"http://another.example": (400, None), own: (200, own)}

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.usefixtures("prefect_url"), pytest.mark.timeout(method
 
 
 @flow(name="superseded", persist_result=False)
-def answer() -> str:
+def answer(force: bool = False) -> str:
     """Say what is newer."""
     return newer_waiting()
 
@@ -81,6 +81,18 @@ def test_runs_that_work_or_ended_or_are_of_another_deployment_supersede_nothing(
         client.set_flow_run_state(ended, Completed(), force=True)
         runs(client, "another", -5)
         assert answered(client, mine) == ""
+
+
+def test_a_run_with_other_parameters_is_other_work() -> None:
+    """What somebody started by hand with `force`, or with other settings, is not done by the next scheduled run."""
+    with get_client(sync_client=True) as client:
+        mine, by_hand, same = runs(client, "by hand", -30, -20, -10)
+        asked = {"parameters": {"force": True}}
+        client.request("PATCH", "/flow_runs/{id}", path_params={"id": by_hand}, json=asked)
+        assert answered(client, by_hand) == ""
+        assert answered(client, mine) == "at -10"
+        kept = client.read_flow_run(same).state
+        assert kept and kept.type.value == "SCHEDULED"
 
 
 def test_without_deployment_or_server_nothing_is_newer(monkeypatch: pytest.MonkeyPatch) -> None:

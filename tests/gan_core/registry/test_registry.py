@@ -110,6 +110,15 @@ def test_a_promotion_is_an_atomic_pointer_and_a_line(tmp_path: Path) -> None:
     assert registry.blessed_images(tmp_path, "two") is None
 
 
+def test_a_reason_may_have_any_character(tmp_path: Path) -> None:
+    """U+2028 and its like end a line for Python's splitlines, but not for JSON."""
+    register(tmp_path, "one", 1.0)
+    why = "first\u2028second\u2029third\x85fourth\nfifth"
+    Registry(tmp_path, "smoke").promote(1, "ada", why)
+    events = [(line["event"], line["why"]) for line in Registry(tmp_path, "smoke").history()]
+    assert events[1:] == [("promoted", why)] and len(events) == 2
+
+
 def test_promotions_need_who_why_and_a_version(tmp_path: Path) -> None:
     """The message names the versions that there are."""
     register(tmp_path, "one", 1.0)
