@@ -172,14 +172,17 @@ def look_twice(pending_seconds: float = PENDING_SECONDS) -> list[Action]:
 
 
 def look_in_background() -> None:
-    """Sign the flow run and look twice, in a thread that ends with the process: what each flow does at its start."""
-    own = flow_run.id
+    """Sign the flow run, and look twice in a thread that ends with the process: what each flow does first.
+
+    Signed before anything else: a run that dies unsigned is only missed when its heart-beats are.
+    """
+    with contextlib.suppress(httpx.HTTPError, PrefectException):
+        if own := flow_run.id:
+            with get_client(sync_client=True) as client:
+                sign(client, client.read_flow_run(UUID(own)))
 
     def work() -> None:
         with contextlib.suppress(httpx.HTTPError, PrefectException):
-            if own:
-                with get_client(sync_client=True) as client:
-                    sign(client, client.read_flow_run(UUID(own)))
             for action in look_twice():
                 get_logger("faceloom.janitor").warning("%s: %s", action.run, action.text)
 

@@ -34,9 +34,9 @@ def pipeline(
         data_root: Where raw/, datasets/, runs/ and registry/ lie; empty is FACELOOM_DATA_ROOT of the machine that runs
             it, or ./data.
     """
+    look_in_background()
     with told():
         order = order_of(preset, source, settings, data_root)
-    look_in_background()
     if newer := newer_waiting():
         return Completed(message=reason(newer), data=[])
     with told(command("run", order)):

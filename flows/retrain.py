@@ -39,9 +39,9 @@ def retrain(
             it, or ./data.
         force: Train in any case, also where nothing is new.
     """
+    look_in_background()
     with told():
         order = order_of(preset, source, settings, data_root)
-    look_in_background()
     with told(command("retrain", order)):
         trigger, results = perform(order, force)
     if results:
