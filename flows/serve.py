@@ -52,6 +52,7 @@ class Wanted:
 
 def serve(own: Terminal, preset: str, order: Order, wanted: Wanted) -> None:
     """Serve until Ctrl-C or SIGTERM; a run that is under way then saves and ends."""
+    _check_login(wanted)
     artifacts.make_folder(order.data_root)
     root, source = order.data_root.absolute(), order.config.data.path
     os.environ["FACELOOM_DATA_ROOT"] = str(root)
@@ -63,7 +64,6 @@ def serve(own: Terminal, preset: str, order: Order, wanted: Wanted) -> None:
     absolute = [text if is_address(text) else str(Path(text).expanduser().absolute()) for text in named]
     os.environ[ALLOWED] = os.pathsep.join(filter(None, [os.environ.get(ALLOWED, ""), *absolute]))
     settings.set_up_prefect(root)
-    _check_login(wanted)
     with _reports(root, wanted) as reports, _server(order, wanted) as url, own.display() as display:
         display.note(f"server   {url.removesuffix('/api')}")
         display.note(f"reports  {reports or 'not served here, see --reports-port'}")
