@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,7 +14,7 @@ from gan_core.gate.judge import judge as decide
 from gan_core.lineage import ALREADY_DONE
 from gan_core.paths import local_root
 from gan_core.progress import ReportProgress, silent
-from gan_core.registry import Registry
+from gan_core.registry import Registry, Version
 
 WHO = "faceloom retrain"
 
@@ -40,7 +42,7 @@ def promote(order: Order, report_progress: ReportProgress) -> StageResult:
         candidate = known.get(_digest(order))
         if candidate is not None and is_decided(registry, candidate.number):
             entry.outcome = ALREADY_DONE
-            decision = candidate.decision or {}
+            decision: Mapping[str, object] = _decision_of(registry, candidate)
         else:
             decision = _decision(order, report_progress).fields
             candidate = registry.register(place.run_dir, checkpoint, dataset, decision, _pictures(order))
@@ -52,6 +54,16 @@ def promote(order: Order, report_progress: ReportProgress) -> StageResult:
         entry.note = candidate.name
     summary = {"version": candidate.number, "model": candidate.model, "decision": dict(decision)}
     return _result(entry, str(candidate.path), summary)
+
+
+def _decision_of(registry: Registry, version: Version) -> Mapping[str, object]:
+    """Return what was decided here about a version: what it was registered with, or the answer of a later try."""
+    decision: Mapping[str, object] = version.decision or {}
+    for line in registry.history():
+        is_ours = line["version"] == version.number and line["who"] == WHO and line["event"] != "registered"
+        if is_ours and line["why"] != decision.get("summary"):
+            decision = {"promote": line["event"] == "promoted", "summary": line["why"], "reasons": []}
+    return decision
 
 
 def is_decided(registry: Registry, number: int) -> bool:
